@@ -1,0 +1,35 @@
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+
+.PHONY: help run test lab clean
+
+help:
+	@echo "make run    run every notebook in order; executed copies and HTML pages go to build/notebooks"
+	@echo "make test   run the tests, then every notebook against its stored outputs"
+	@echo "make lab    open the notebooks in JupyterLab"
+	@echo "make clean  remove .venv, build (trained models too) and caches"
+	@echo "The first of these that needs .venv builds it; PYTHON=/path/to/python3.11 picks the Python."
+
+run: $(READY)
+	$(BIN)/python -m helpers.course
+
+test: $(READY)
+	$(BIN)/python -m pytest tests
+	$(if $(NOTEBOOKS),$(BIN)/python -m pytest --nbval --nbval-current-env notebooks)
+
+lab: $(READY)
+	$(BIN)/jupyter lab notebooks
+
+# The stamp is written last: a .venv whose installation broke off has none, and is built anew.
+$(READY): requirements.txt pyproject.toml
+	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+		{ echo "Python 3.11 is needed, and '$(PYTHON)' is not. Try: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install -r requirements.txt
+	touch $@
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .hypothesis
+	find . \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +

@@ -1,0 +1,226 @@
+"""The network: one encoder per stream, the last-vector constraint, a shared decoder, a head per category.
+
+    histories (B, S, T, C) -> event embedding -> one encoder per stream -> states (B, S*carry, d)
+    given (B, U, C) -> event embedding -> causal self-attention -> cross-attention -> logits (B, U, V)
+
+B windows, S streams, T source events, U target steps, C categories, V the sum of their sizes.
+Transformer layers as in Vaswani et al. 2017, normalised before each block (Xiong et al. 2020).
+`MultiStreamModel` computes all streams at once; `plain_form` gives the same network from standard layers.
+"""
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from helpers.schema import Category, InputError
+from helpers.windows import Batch
+
+FEED_FORWARD = 4  # hidden width of a feed-forward block, in d_model
+
+
+class EventEmbedding(nn.Module):
+    """An event's vector: the sum of one vector per category, plus a learned position.
+
+    Positions count along one axis: a history ends at the origin, and the target goes on from there.
+    """
+
+    def __init__(self, sizes: list[int], length: int, d_model: int):
+        super().__init__()
+        self.register_buffer("first", torch.tensor([0, *sizes[:-1]]).cumsum(0).int(), persistent=False)
+        self.values = nn.Embedding(sum(sizes), d_model)
+        self.position = nn.Parameter(torch.zeros(length, d_model))
+        nn.init.normal_(self.values.weight, std=0.5 / math.sqrt(len(sizes)))
+
+    def forward(self, events: Tensor, start: int) -> Tensor:  # (..., L, C) -> (..., L, d)
+        *lead, length, categories = events.shape
+        rows = (events + self.first).reshape(-1, categories)
+        summed = F.embedding_bag(rows, self.values.weight, mode="sum")
+        return summed.view(*lead, length, -1) + self.position[start:start + length]
+
+
+def split_heads(x: Tensor, heads: int) -> Tensor:  # (N, L, d) -> (N, heads, L, d / heads)
+    return x.view(x.shape[0], x.shape[1], heads, -1).transpose(1, 2)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, **options) -> Tensor:
+    """Attention in several heads: queries (N, Lq, d) over keys and values (N, Lk, d)."""
+    out = F.scaled_dot_product_attention(split_heads(q, heads), split_heads(k, heads), split_heads(v, heads), **options)
+    return out.transpose(1, 2).flatten(2)
+
+
+class StreamLinear(nn.Module):
+    """A linear map for each of S streams: (S, N, d_in) -> (S, N, d_out) in one batched matrix product."""
+
+    def __init__(self, streams: int, d_in: int, d_out: int):
+        super().__init__()
+        bound = 1 / math.sqrt(d_in)  # as nn.Linear starts
+        self.weight = nn.Parameter(torch.empty(streams, d_in, d_out).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(streams, 1, d_out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias, x.flatten(1, -2), self.weight).view(*x.shape[:-1], -1)
+
+
+class StreamNorm(nn.Module):
+    """A layer norm for each of S streams, over (S, B, L, d)."""
+
+    def __init__(self, streams: int, d_model: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(streams, 1, 1, d_model))
+        self.bias = nn.Parameter(torch.zeros(streams, 1, 1, d_model))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addcmul(self.bias, F.layer_norm(x, x.shape[-1:]), self.weight)
+
+
+class StreamEncoderLayer(nn.Module):
+    """One transformer encoder layer of each stream; only the last `queries` positions are computed."""
+
+    def __init__(self, streams: int, d_model: int, num_heads: int, dropout: float):
+        super().__init__()
+        self.heads, self.dropout = num_heads, dropout
+        self.norm1, self.norm2 = StreamNorm(streams, d_model), StreamNorm(streams, d_model)
+        self.query = StreamLinear(streams, d_model, d_model)
+        self.key_value = StreamLinear(streams, d_model, 2 * d_model)
+        self.out = StreamLinear(streams, d_model, d_model)
+        self.wide = StreamLinear(streams, d_model, FEED_FORWARD * d_model)
+        self.narrow = StreamLinear(streams, FEED_FORWARD * d_model, d_model)
+
+    def forward(self, x: Tensor, known: Tensor, queries: int) -> Tensor:  # (S, B, T, d) -> (S, B, queries, d)
+        S, B, T, d = x.shape
+        drop = self.dropout if self.training else 0.0
+        normed, x = self.norm1(x), x[:, :, T - queries:]
+        q = self.query(normed[:, :, T - queries:])
+        k, v = self.key_value(normed).chunk(2, -1)
+        mixed = attend(q.reshape(S * B, queries, d), k.reshape(S * B, T, d), v.reshape(S * B, T, d), self.heads,
+                       attn_mask=known.reshape(S * B, 1, 1, T), dropout_p=drop)
+        x = x + F.dropout(self.out(mixed.view(S, B, queries, d)), drop)
+        hidden = F.dropout(F.relu(self.wide(self.norm2(x))), drop)
+        return x + F.dropout(self.narrow(hidden), drop)
+
+
+class DecoderLayer(nn.Module):
+    """Causal self-attention over the target so far, cross-attention over the states, feed-forward."""
+
+    def __init__(self, d_model: int, num_heads: int, dropout: float):
+        super().__init__()
+        self.heads, self.dropout = num_heads, dropout
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(d_model) for _ in range(3))
+        self.self_in, self.self_out = nn.Linear(d_model, 3 * d_model), nn.Linear(d_model, d_model)
+        self.cross_query, self.cross_key_value = nn.Linear(d_model, d_model), nn.Linear(d_model, 2 * d_model)
+        self.cross_out = nn.Linear(d_model, d_model)
+        self.wide, self.narrow = nn.Linear(d_model, FEED_FORWARD * d_model), nn.Linear(FEED_FORWARD * d_model, d_model)
+
+    def forward(self, x: Tensor, states: Tensor, known: Tensor) -> Tensor:  # (B, U, d), (B, S*carry, d) -> (B, U, d)
+        drop = self.dropout if self.training else 0.0
+        q, k, v = self.self_in(self.norm1(x)).chunk(3, -1)
+        x = x + F.dropout(self.self_out(attend(q, k, v, self.heads, is_causal=True, dropout_p=drop)), drop)
+        q = self.cross_query(self.norm2(x))
+        k, v = self.cross_key_value(states).chunk(2, -1)
+        mixed = attend(q, k, v, self.heads, attn_mask=known[:, None, None], dropout_p=drop)
+        x = x + F.dropout(self.cross_out(mixed), drop)
+        hidden = F.dropout(F.relu(self.wide(self.norm3(x))), drop)
+        return x + F.dropout(self.narrow(hidden), drop)
+
+
+class MultiStreamModel(nn.Module):
+    """The multi-stream encoder-decoder, all streams at once."""
+
+    def __init__(self, categories: list[Category], streams: int, src_seq_len: int, tgt_seq_len: int, d_model: int,
+                 num_heads: int, encoder_layers: int, decoder_layers: int, carry: int = 1, dropout: float = 0.0):
+        super().__init__()
+        if d_model % num_heads:
+            raise InputError(f"model: num_heads {num_heads} must divide d_model {d_model}")
+        if not 1 <= carry <= src_seq_len:
+            raise InputError(f"carry: must be 1 to src_seq_len {src_seq_len}, found {carry}")
+        self.sizes = [category.size for category in categories]
+        self.carry, self.origin = carry, src_seq_len - 1
+        self.embedding = EventEmbedding(self.sizes, src_seq_len + tgt_seq_len - 1, d_model)
+        self.encoder = nn.ModuleList(StreamEncoderLayer(streams, d_model, num_heads, dropout) for _ in range(encoder_layers))
+        self.encoder_norm = StreamNorm(streams, d_model)
+        self.decoder = nn.ModuleList(DecoderLayer(d_model, num_heads, dropout) for _ in range(decoder_layers))
+        self.decoder_norm = nn.LayerNorm(d_model)
+        self.heads = nn.Linear(d_model, sum(self.sizes))
+
+    def encode(self, histories: Tensor, known: Tensor) -> Tensor:
+        """The states: (B, S, T, C) and (B, S, T) -> (B, S*carry, d)."""
+        x, known = self.embedding(histories.transpose(0, 1), 0), known.transpose(0, 1)
+        for layer in self.encoder[:-1]:
+            x = layer(x, known, x.shape[2])
+        x = self.encoder[-1](x, known, self.carry)  # the last layer computes what goes on, and no more
+        return self.encoder_norm(x).transpose(0, 1).flatten(1, 2)
+
+    def decode(self, given: Tensor, states: Tensor, known: Tensor) -> Tensor:
+        """The decoder vectors: (B, U, C), (B, S*carry, d) and its mask (B, S*carry) -> (B, U, d)."""
+        x = self.embedding(given, self.origin)
+        for layer in self.decoder:
+            x = layer(x, states, known)
+        return self.decoder_norm(x)
+
+    def forward(self, batch: Batch) -> Tensor:  # -> logits (B, U, V)
+        states = self.encode(batch.histories, batch.known)
+        return self.heads(self.decode(batch.given, states, batch.known[:, :, -self.carry:].flatten(1)))
+
+
+class PlainModel(nn.Module):
+    """The same network as a reader would first write it: a `ModuleDict` of standard layers, one stream after another.
+
+    It is what the batched form is tested against. `plain_form` fills it with a batched model's weights.
+    """
+
+    def __init__(self, sizes: list[int], streams: list[str], src_seq_len: int, tgt_seq_len: int, d_model: int,
+                 num_heads: int, encoder_layers: int, decoder_layers: int, carry: int = 1, dropout: float = 0.0):
+        super().__init__()
+        shape = dict(nhead=num_heads, dim_feedforward=FEED_FORWARD * d_model, dropout=dropout, norm_first=True, batch_first=True)
+        self.carry, self.origin = carry, src_seq_len - 1
+        self.embedding = EventEmbedding(sizes, src_seq_len + tgt_seq_len - 1, d_model)
+        self.encoders = nn.ModuleDict({name: nn.TransformerEncoder(nn.TransformerEncoderLayer(d_model, **shape), encoder_layers,
+                                                                   nn.LayerNorm(d_model), enable_nested_tensor=False) for name in streams})
+        self.decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(d_model, **shape), decoder_layers, nn.LayerNorm(d_model))
+        self.heads = nn.Linear(d_model, sum(sizes))
+
+    def forward(self, batch: Batch) -> Tensor:  # -> logits (B, U, V)
+        states = []
+        for s, encoder in enumerate(self.encoders.values()):
+            encoded = encoder(self.embedding(batch.histories[:, s], 0), src_key_padding_mask=~batch.known[:, s])
+            states.append(encoded[:, -self.carry:])  # the last-vector constraint: (B, carry, d)
+        x = self.embedding(batch.given, self.origin)
+        future = nn.Transformer.generate_square_subsequent_mask(x.shape[1], device=x.device, dtype=torch.bool)
+        padded = ~batch.known[:, :, -self.carry:].flatten(1)
+        x = self.decoder(x, torch.cat(states, 1), tgt_mask=future, memory_key_padding_mask=padded)
+        return self.heads(x)
+
+
+def plain_form(model: MultiStreamModel, streams: list[str]) -> PlainModel:
+    """The plain form with the batched model's weights, so that both give the same numbers."""
+    first = model.encoder[0]
+    plain = PlainModel(model.sizes, streams, model.origin + 1, len(model.embedding.position) - model.origin,
+                       model.embedding.values.embedding_dim, first.heads, len(model.encoder), len(model.decoder), model.carry, first.dropout)
+    plain.embedding, plain.heads = model.embedding, model.heads
+    for s, encoder in enumerate(plain.encoders.values()):
+        for layer, ours in zip(encoder.layers, model.encoder):
+            _fill(layer.self_attn.in_proj_weight, torch.cat([ours.query.weight[s], ours.key_value.weight[s]], 1).T)
+            _fill(layer.self_attn.in_proj_bias, torch.cat([ours.query.bias[s], ours.key_value.bias[s]], 1))
+            for theirs, mine in ((layer.self_attn.out_proj, ours.out), (layer.linear1, ours.wide), (layer.linear2, ours.narrow),
+                                 (layer.norm1, ours.norm1), (layer.norm2, ours.norm2)):
+                _fill(theirs.weight, mine.weight[s].T if isinstance(theirs, nn.Linear) else mine.weight[s])
+                _fill(theirs.bias, mine.bias[s])
+        _fill(encoder.norm.weight, model.encoder_norm.weight[s])
+        _fill(encoder.norm.bias, model.encoder_norm.bias[s])
+    for layer, ours in zip(plain.decoder.layers, model.decoder):
+        layer.self_attn.in_proj_weight, layer.self_attn.in_proj_bias = ours.self_in.weight, ours.self_in.bias
+        _fill(layer.multihead_attn.in_proj_weight, torch.cat([ours.cross_query.weight, ours.cross_key_value.weight]))
+        _fill(layer.multihead_attn.in_proj_bias, torch.cat([ours.cross_query.bias, ours.cross_key_value.bias]))
+        layer.self_attn.out_proj, layer.multihead_attn.out_proj = ours.self_out, ours.cross_out
+        layer.linear1, layer.linear2 = ours.wide, ours.narrow
+        layer.norm1, layer.norm2, layer.norm3 = ours.norm1, ours.norm2, ours.norm3
+    plain.decoder.norm = model.decoder_norm
+    return plain
+
+
+@torch.no_grad()
+def _fill(parameter: Tensor, values: Tensor) -> None:
+    parameter.copy_(values.reshape(parameter.shape))

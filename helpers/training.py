@@ -1,0 +1,403 @@
+"""Configuration, the training loop with its monitors, checkpoints that resume, and the run's tables.
+
+    python -m helpers.training data/working_run.json [--set key=value ...] [--report out.csv] [--history out.csv]
+
+A run leaves in its folder: checkpoint.safetensors, history.csv (losses and gradient norms by epoch and name),
+epochs.csv, category_ranges.csv, report.csv, and loss_per_epoch_full.png.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from tqdm.auto import tqdm
+
+from helpers import plots
+from helpers.events import TEST, TRAIN, VALIDATION, Log, read_log
+from helpers.losses import Evaluation, category_losses, evaluate, fit_baselines, multi_objective_loss
+from helpers.model import MultiStreamModel
+from helpers.schema import WORKPLACE, InputError, filled, read_json, read_mapping, replace
+from helpers.windows import Batch, Windows
+
+DATA = Path(__file__).resolve().parent.parent / "data"
+VALIDATION_WINDOWS = 2000  # as many windows, evenly spaced in time, tell the validation loss of an epoch
+
+
+@dataclass
+class ModelConfig:
+    d_model: int = 32
+    num_heads: int = 4
+    encoder_layers: int = 1
+    decoder_layers: int = 1
+
+
+@dataclass
+class Config:
+    """The reference run's configuration, key for key; then what we add, which defaults to that run's settings."""
+
+    src_seq_len: int = 20
+    tgt_seq_len: int = 20
+    id_category_size: int = 100
+    epochs: int = 20
+    batch_size: int = 16
+    grad_accum: int = 1
+    model_checkpoint: str | None = None
+    model: ModelConfig = field(default_factory=ModelConfig)
+    # what we add
+    learning_rate: float = 1e-5
+    schedule: str = "constant"  # or "cosine": a short rise, then a fall to nothing
+    weight_decay: float = 0.0  # of AdamW; 0 is Adam
+    clip_norm: float | None = None  # gradients longer than this are shortened
+    dropout: float = 0.0
+    carry: int = 1
+    streams: list | None = None  # names of the streams to use; null for all
+    batches: int = 450  # in an epoch
+    shuffle: bool = False  # false: the same windows in the same order in every epoch
+    seed: int = 0
+    device: str = "cpu"
+    log: str | None = None  # null: the built-in log and its floors
+    mapping: str | None = None
+    out: str | None = None  # null: build/runs/ and the configuration's name
+
+
+def read_config(path: str | Path, changes: dict | None = None) -> Config:
+    """A configuration from JSON. `changes` replaces values, a dot leading inside: {"model.d_model": 64}."""
+    given = read_json(path)
+    for key, value in (changes or {}).items():
+        *outer, last = key.split(".")
+        place = given
+        for name in outer:
+            place = place.setdefault(name, {})
+            if not isinstance(place, dict):
+                raise InputError(f"{path}: '{name}' in '{key}' is not an object, so it has no key '{last}'")
+        place[last] = value
+    config = filled(Config, given, str(path))
+    check_config(config, str(path))
+    config.out = config.out or str(Path("build/runs") / Path(path).stem)
+    return config
+
+
+def check_config(config: Config, where: str) -> None:
+    """Refuses values that cannot work together."""
+    for part, prefix in ((config, ""), (config.model, "model.")):
+        for item in fields(part):
+            value = getattr(part, item.name)
+            least = 0 if item.name in ("seed", "epochs") else 1
+            if type(value) is int and value < least:
+                raise InputError(f"{where}, key '{prefix}{item.name}': must be at least {least}, found {value}")
+            if type(value) is float and not (math.isfinite(value) and value >= 0):
+                raise InputError(f"{where}, key '{prefix}{item.name}': must be a number of at least 0, found {value}")
+    if config.model.d_model % config.model.num_heads:
+        raise InputError(f"{where}, key 'model.d_model': {config.model.d_model} is not a multiple of num_heads "
+                         f"{config.model.num_heads}; change one of them")
+    if config.carry > config.src_seq_len:
+        raise InputError(f"{where}, key 'carry': must be at most src_seq_len {config.src_seq_len}, found {config.carry}")
+    if config.dropout >= 1:
+        raise InputError(f"{where}, key 'dropout': must be below 1, found {config.dropout}")
+    if config.schedule not in ("constant", "cosine"):
+        raise InputError(f"{where}, key 'schedule': must be constant or cosine, found '{config.schedule}'")
+    if config.log and not config.mapping:
+        raise InputError(f"{where}, key 'mapping': a log of your own needs one; data/README.md shows an example")
+    try:
+        torch.empty(0, device=config.device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"{where}, key 'device': '{config.device}' cannot be used here "
+                         f"({str(error).splitlines()[0]}); use cpu") from None
+
+
+@dataclass
+class Data:
+    """A log, its windows by part, and, for the built-in log, the floor of every event: (events, C) nats."""
+
+    log: Log
+    windows: dict[int, Windows]
+    floors: np.ndarray | None
+
+
+def load_data(config: Config) -> Data:
+    """Reads the configured log and indexes its windows."""
+    mapping = read_mapping(config.mapping) if config.mapping else WORKPLACE
+    log = read_log(config.log or DATA / "workplace.csv.gz", mapping, config.id_category_size)
+    if config.streams is not None:
+        names = [stream.name for stream in log.streams]
+        if not config.streams or any(name not in names for name in config.streams):
+            raise InputError(f"key 'streams': must name one or more of {', '.join(names)}, found {json.dumps(config.streams)}")
+        log.streams = [log.streams[names.index(name)] for name in config.streams]
+    floors = None if config.log or config.mapping else np.load(DATA / "floors.npz")["floors"][log.row]
+    return Data(log, {part: Windows(log, part, config.src_seq_len, config.tgt_seq_len) for part in (TRAIN, VALIDATION, TEST)}, floors)
+
+
+class ReadyBatches(Dataset):
+    """The batches of one epoch, each ready to use, for a DataLoader that takes them one at a time."""
+
+    def __init__(self, windows: Windows, config: Config, epoch: int):
+        self.windows, need = windows, config.batches * config.batch_size
+        if config.shuffle:  # the order depends on the seed and the epoch alone, so a resumed run goes on in it
+            rng = np.random.default_rng([config.seed, epoch])
+            rounds = [rng.permutation(windows.origins) for _ in range(math.ceil(need / len(windows)))]
+            origins = np.concatenate(rounds)[:need]
+        else:
+            origins = evenly_spaced(windows.origins, need)
+        self.origins = np.array_split(origins, math.ceil(len(origins) / config.batch_size))
+
+    def __len__(self) -> int:
+        return len(self.origins)
+
+    def __getitem__(self, i: int) -> Batch:
+        return self.windows.batch(self.origins[i])
+
+
+def evenly_spaced(origins: np.ndarray, most: int) -> np.ndarray:
+    return origins[np.linspace(0, len(origins) - 1, min(most, len(origins))).astype(int)]
+
+
+def take_it(items: list[Batch]) -> Batch:
+    """A batch is ready already: nothing to collate."""
+    return items[0]
+
+
+class TrainingStopped(RuntimeError):
+    """Training cannot go on; the message says where it went wrong."""
+
+
+class Trainer:
+    """One run: the model, its optimiser and its history. `fit` trains to the last epoch; `epoch` one epoch.
+
+    history: a list of {"epoch", "measure", "name", "value"}; the measures are "train" and "validation" (the
+    loss of each category, in nats) and "gradient" (the mean norm of each stream's encoder's gradients).
+    """
+
+    def __init__(self, config: Config, data: Data | None = None, progress: bool = True):
+        self.config, self.progress = config, progress
+        self.data = data or load_data(config)
+        log = self.data.log
+        self.names = [category.name for category in log.categories]
+        self.sizes = [category.size for category in log.categories]
+        torch.manual_seed(config.seed)
+        self.model = MultiStreamModel(log.categories, len(log.streams), config.src_seq_len, config.tgt_seq_len,
+                                      carry=config.carry, dropout=config.dropout, **asdict(config.model)).to(config.device)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=config.learning_rate,
+                                           weight_decay=config.weight_decay, fused=True)
+        self.history: list[dict] = []
+        self.epochs_done = 0
+        self.best: dict[str, Tensor] = self._weights()
+        if config.model_checkpoint:
+            self.load(config.model_checkpoint)
+
+    # -- the loop
+
+    def fit(self) -> "Trainer":
+        """Trains up to the last epoch; after each, the checkpoint and the tables are in `config.out`, where that is set."""
+        while self.epochs_done < self.config.epochs:
+            self.epoch()
+            if self.config.out:
+                self.save()
+        return self
+
+    def epoch(self) -> None:
+        """Trains one epoch and measures the validation loss after it."""
+        config, epoch = self.config, self.epochs_done
+        loader = DataLoader(ReadyBatches(self.data.windows[TRAIN], config, epoch), batch_size=1, shuffle=False,
+                            num_workers=0, collate_fn=take_it)
+        steps = math.ceil(len(loader) / config.grad_accum)
+        losses, gradients = torch.zeros(len(self.names), device=config.device), torch.zeros(len(self.data.log.streams), device=config.device)
+        self.model.train()
+        bar = tqdm(loader, disable=not self.progress, desc=f"epoch {epoch}", unit="batch", mininterval=0.5, leave=False)
+        for i, batch in enumerate(bar):
+            batch = batch.to(config.device)
+            loss = multi_objective_loss(category_losses(self.model(batch), batch.target, self.sizes), batch.counts)
+            self._refuse_not_finite(loss, f"epoch {epoch}, batch {i}")
+            in_step = min(config.grad_accum, len(loader) - i // config.grad_accum * config.grad_accum)
+            (loss.mean() / in_step).backward()
+            losses += loss.detach()
+            if (i + 1) % config.grad_accum == 0 or i + 1 == len(loader):
+                self._step(epoch * steps + i // config.grad_accum, config.epochs * steps, gradients)
+            if i % 50 == 0:
+                bar.set_postfix(train=f"{losses.mean().item() / (i + 1):.4f}")
+        windows = self.data.windows[VALIDATION]
+        checked = evaluate(self.model, windows, origins=evenly_spaced(windows.origins, VALIDATION_WINDOWS), device=config.device)
+        validation = checked.losses["model"][checked.counts].mean(0, dtype=float)
+        self._refuse_not_finite(torch.from_numpy(validation), f"epoch {epoch}, validation after batch {i}")
+        streams = [stream.name for stream in self.data.log.streams]
+        for measure, names, values in (("train", self.names, losses / len(loader)), ("validation", self.names, validation),
+                                       ("gradient", streams, gradients / steps)):
+            self.history += [{"epoch": epoch, "measure": measure, "name": name, "value": value}
+                             for name, value in zip(names, values.tolist())]
+        self.epochs_done += 1
+        table = self.epochs()
+        if table["best"].iloc[-1]:
+            self.best = self._weights()
+        if self.progress:
+            last = table.iloc[-1]
+            tqdm.write(f"epoch {epoch:3d}   train {last['train']:.4f}   validation {last['validation']:.4f}{'   best' if last['best'] else ''}")
+
+    def _refuse_not_finite(self, losses: Tensor, where: str) -> None:
+        if not (finite := losses.isfinite()).all():
+            raise TrainingStopped(f"{where}: the loss of {self.names[int(finite.int().argmin())]} is not finite; "
+                                  f"lower learning_rate ({self.config.learning_rate}) or set clip_norm")
+
+    def _step(self, step: int, steps: int, gradients: Tensor) -> None:
+        """One step of the optimiser; adds the norm of each stream's gradients to `gradients`."""
+        streamed = [p.grad for p in self.model.encoder.parameters()]
+        gradients += torch.stack([grad.flatten(1).square().sum(1) for grad in streamed]).sum(0).sqrt()
+        if self.config.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * rate(self.config.schedule, step, steps)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    # -- the tables
+
+    def epochs(self) -> pd.DataFrame:
+        """The epoch table: epoch, train, validation, and best, true in the one epoch that validation chooses."""
+        table = pd.DataFrame(self.history).pivot_table(index="epoch", columns="measure", values="value", aggfunc="mean")
+        table = table[["train", "validation"]].reset_index().rename_axis(columns=None)
+        table["best"] = table["validation"].index == table["validation"].idxmin()
+        return table
+
+    def category_ranges(self) -> pd.DataFrame:
+        """The least and the greatest validation loss of each category over the epochs, as the summary shows them."""
+        rows = pd.DataFrame(self.history).query("measure == 'validation'")
+        return rows.groupby("name", sort=False)["value"].agg(["min", "max"]).rename_axis("category").reset_index()
+
+    def evaluation(self, part: int = TEST, origins: np.ndarray | None = None) -> Evaluation:
+        """The best epoch's model, the baselines and the floor on one part."""
+        current = self._weights()
+        self.model.load_state_dict(self.best)
+        try:
+            return evaluate(self.model, self.data.windows[part], fit_baselines(self.data.log), self.data.floors,
+                            origins, self.config.device, self.progress)
+        finally:
+            self.model.load_state_dict(current)
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+
+    # -- the disk
+
+    def save(self) -> None:
+        """Writes the checkpoint and the tables; each takes the old one's place when it is whole."""
+        out = Path(self.config.out)
+        out.mkdir(parents=True, exist_ok=True)
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
+        for name, parameter in self.model.named_parameters():
+            tensors |= {f"optimizer.{key}.{name}": value for key, value in self.optimizer.state[parameter].items()}
+        tensors["random"] = torch.get_rng_state()
+        about = {"config": json.dumps(self._identity()), "history": json.dumps(self.history), "epochs_done": str(self.epochs_done)}
+        replace(out / "checkpoint.safetensors", lambda path: save_file({k: v.contiguous() for k, v in tensors.items()}, path, about))
+        replace(out / "history.csv", lambda path: pd.DataFrame(self.history).to_csv(path, index=False))
+        replace(out / "epochs.csv", lambda path: self.epochs().to_csv(path, index=False))
+        replace(out / "category_ranges.csv", lambda path: self.category_ranges().to_csv(path, index=False))
+        figure = Figure(figsize=(8, 4.5), layout="constrained")
+        plots.loss_per_epoch(figure.subplots(), self.epochs())
+        replace(out / "loss_per_epoch_full.png", lambda path: figure.savefig(path, dpi=120, format="png"))
+
+    def _identity(self) -> dict:
+        """What must be the same for a checkpoint to be resumed: all but where it lies and where it runs."""
+        config = asdict(self.config)
+        for key in ("model_checkpoint", "out", "device"):
+            del config[key]
+        return config
+
+    def load(self, path: str | Path) -> None:
+        """Takes up a checkpoint, as if this run had never been interrupted."""
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(f"{path}: no such checkpoint; correct 'model_checkpoint' or set it to null")
+        try:
+            with safe_open(path, "pt", device="cpu") as file:
+                about = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"{path}: not a whole checkpoint ({error}); start anew or use an older one") from None
+        if "config" not in about:
+            raise InputError(f"{path}: a safetensors file, but not a checkpoint of this package")
+        theirs, ours = json.loads(about["config"]), json.loads(json.dumps(self._identity()))
+        for key in ours:
+            if theirs.get(key) != ours[key]:
+                raise InputError(f"{path}: belongs to another configuration: '{key}' is {json.dumps(theirs.get(key))} there "
+                                 f"and {json.dumps(ours[key])} here; use the configuration it was trained with")
+        device = self.config.device
+
+        def group(prefix):
+            return {name.removeprefix(prefix): tensor.to(device) for name, tensor in tensors.items() if name.startswith(prefix)}
+
+        try:
+            self.model.load_state_dict(group("model."))
+            self.best = group("best.")
+            states = {key: group(f"optimizer.{key}.") for key in ("step", "exp_avg", "exp_avg_sq")}
+            for name, parameter in self.model.named_parameters():
+                self.optimizer.state[parameter] = {key: states[key][name] for key in states}
+            torch.set_rng_state(tensors["random"])
+            self.history, self.epochs_done = json.loads(about["history"]), int(about["epochs_done"])
+        except (KeyError, RuntimeError):
+            raise InputError(f"{path}: its tensors do not fit this log and its mapping; use those it was trained with") from None
+
+
+def rate(schedule: str, step: int, steps: int) -> float:
+    """The share of the learning rate at a step: cosine decay after a linear rise (Loshchilov and Hutter 2017)."""
+    if schedule == "constant":
+        return 1.0
+    rise = max(1, steps // 20)
+    return min((step + 1) / rise, 0.5 * (1 + math.cos(math.pi * step / steps)))
+
+
+def show(report: pd.DataFrame) -> str:
+    """A report as text, three digits, blanks where nothing is known."""
+    return report.astype({"size": "string"}).fillna({"size": ""}).to_string(index=False, float_format="{:.3f}".format, na_rep="")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m helpers.training", description="Trains one configuration and reports on it.")
+    parser.add_argument("config", help="a configuration in JSON, such as data/working_run.json")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="replace values, such as model.d_model=64 epochs=5")
+    parser.add_argument("--report", metavar="CSV", help="write the category report of the test part here as well")
+    parser.add_argument("--history", metavar="CSV", help="write losses and gradient norms by epoch here as well")
+    given = parser.parse_args(arguments)
+    changes = {}
+    for item in given.set:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise InputError(f"--set {item}: write it as key=value")
+        try:
+            changes[key] = json.loads(value)
+        except json.JSONDecodeError:
+            changes[key] = value
+    config = read_config(given.config, changes)
+    trainer = Trainer(config)
+    for note in trainer.data.log.notes:
+        print(note)
+    trainer.fit()
+    evaluation = trainer.evaluation()
+    report = evaluation.report()
+    for path, table in ((Path(config.out) / "report.csv", report), (given.report, report), (given.history, pd.DataFrame(trainer.history))):
+        if path:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            replace(Path(path), lambda part: table.to_csv(part, index=False))
+    print(f"\nTest part, all steps of the horizon, losses in nats:\n{show(report)}\n")
+    if trainer.data.floors is not None:
+        print(f"Mean gap over all steps {report['gap'].iloc[-1]:.4f}, at the first step {evaluation.report(1)['gap'].iloc[-1]:.4f}.")
+    print(f"Everything is in {config.out}/.")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (InputError, TrainingStopped, OSError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("stopped; the last whole epoch is in the run's folder")

@@ -1,0 +1,353 @@
+"""The simulated workplace: hidden causes, a time clock's events, and their true probabilities.
+
+One idea carries it. `next_outcomes` lists every event that can come next for an employee, with its
+probability, given what has happened and the hidden causes in force. Sampling draws from the list,
+the floor of a category is the list summed by that category's value, a rollout repeats it.
+
+    python -m helpers.world          # remakes data/workplace.csv.gz and data/floors.npz
+"""
+from __future__ import annotations
+
+import argparse
+import copy
+import heapq
+import math
+import random
+import sys
+from bisect import bisect
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import accumulate
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from helpers.schema import CATEGORY_NAMES, InputError, replace
+
+DATA = Path(__file__).resolve().parent.parent / "data"
+EVENT_TYPES = ["punch_in", "break_start", "break_end", "shift_scheduled", "punch_out",
+               "timesheet_submitted", "timesheet_approved", "timesheet_mended", "job_transfer"]
+START_HOURS = (4, 6, 8, 10)
+NOON = 12 * 60  # hidden causes change once a day, at noon, when some have started and some have not
+DAY = 24 * 60
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """How large the simulated workplace is, when it begins, and which of all possible ones it is."""
+
+    employees: int = 64  # one in ten is a lead, who runs a team and clocks no shifts
+    days: int = 1095
+    start: str = "2021-01-01"
+    seed: int = 2026
+
+    def __post_init__(self):
+        if not 20 <= self.employees <= 999:
+            raise InputError(f"employees: must be 20 to 999, found {self.employees}")
+        if not 1 <= self.days <= 3650:
+            raise InputError(f"days: must be 1 to 3650, found {self.days}")
+
+    def names(self, prefix: str, per_employee: int) -> list[str]:
+        return [f"{prefix}{i + 1:02d}" for i in range(max(2, self.employees // per_employee))]
+
+
+class Choice:
+    """One value out of a few, with their probabilities."""
+
+    def __init__(self, table: dict):
+        assert math.isclose(sum(table.values()), 1.0), table
+        self.table = table
+        self.values = list(table)
+        self.edges = list(accumulate(table.values()))[:-1]
+
+    def draw(self, rng: random.Random):
+        return self.values[bisect(self.edges, rng.random())]
+
+
+class Outcome(NamedTuple):
+    """Part of what can come next: with probability p this event, its `choices` drawn independently."""
+
+    p: float
+    event: dict  # category -> value; also "day" and "reference_day", counted from the first
+    choices: dict  # category -> Choice
+
+
+def _minutes(early: float, quarters: tuple[int, ...], serviced: bool) -> Choice:
+    """Minutes in two quarters of an hour, the first with probability `early`; a third of a serviced terminal's
+    stamps are rounded to the quarter hour."""
+    rounded = 0.35 if serviced else 0.0
+    chance = dict(zip(quarters, (early, 1 - early))) if len(quarters) == 2 else dict.fromkeys(quarters, 1 / len(quarters))
+    return Choice({m: chance[m // 15] * ((1 - rounded) / 15 + rounded * (m % 15 == 0)) for m in range(60) if m // 15 in chance})
+
+
+# What takes two stamps in one hour (a break; punching out and handing in the timesheet) has its first in
+# the first half hour and its second in the other: soon, or late where that hour of the day is rushed.
+ANY_MINUTE = {on: _minutes(0, (0, 1, 2, 3), on) for on in (False, True)}
+FIRST_STAMP = {on: _minutes(0.5, (0, 1), on) for on in (False, True)}
+SECOND_STAMP = {(on, rushed): _minutes(0.1 if rushed else 0.9, (2, 3), on) for on in (False, True) for rushed in (False, True)}
+TERMINALS = ("punch_in", "break_end", "shift_scheduled", "timesheet_submitted")
+FIRST, SECOND = ("break_start", "punch_out"), ("break_end", "timesheet_submitted")
+QUARTERS_OFF = {-1: 0.1, 0: 0.8, 1: 0.1}  # the clock's paid time, in quarter hours around the plan
+HOURS_PAID = {hours: Choice({int(4 * hours) + off: p for off, p in QUARTERS_OFF.items()}) for hours in (5.5, 7, 7.5, 9)}
+NEXT_START = {old: Choice({h: 0.4 if h == old else 0.2 for h in START_HOURS}) for old in START_HOURS}
+HALF_HOURS = Choice({0: 0.5, 30: 0.5})
+
+
+class Causes:
+    """What nobody in the log sees: each stream alone shows one of these. See data/README.md."""
+
+    def __init__(self, workplace: Workplace, rng: random.Random):
+        self.sites, self.jobs = workplace.names("SITE-", 10), workplace.names("JOB-", 7)
+        self.cost_codes, self.leads = workplace.names("CC-", 10), workplace.names("L", 10)
+        self.disrupted = dict.fromkeys(self.sites, False)  # Location: people are sent home early
+        self.overtime = dict.fromkeys(self.cost_codes, False)  # CostCode: shifts run two hours longer
+        self.strict = dict.fromkeys(self.leads, False)  # Actor: the lead mends timesheets
+        self.serviced = dict.fromkeys(TERMINALS, False)  # EventType: its terminal rounds stamps and holds people up
+        self.rushed = dict.fromkeys(range(24), False)  # Time: what takes two stamps takes longer at this hour
+        self.cost_of = {job: self.cost_codes[i % len(self.cost_codes)] for i, job in enumerate(self.jobs)}  # JobCode
+        self.next_site = {s: Choice({t: 0.7 if t == s else 0.3 / (len(self.sites) - 1) for t in self.sites}) for s in self.sites}
+        self.next_job = {j: Choice({k: 1 / (len(self.jobs) - 1) for k in self.jobs if k != j}) for j in self.jobs}
+        for _ in range(30):  # forget the beginning
+            self.change(rng)
+
+    def change(self, rng: random.Random) -> None:
+        """One noon: every cause may begin or end (probabilities a day)."""
+        for cause, begins, ends in ((self.disrupted, 0.08, 0.20), (self.overtime, 0.08, 0.20), (self.strict, 0.06, 0.15),
+                                    (self.serviced, 0.05, 0.10), (self.rushed, 0.25, 0.25)):
+            for key, on in cause.items():
+                cause[key] = on ^ (rng.random() < (ends if on else begins))
+        for job, code in self.cost_of.items():
+            if rng.random() < 0.10:
+                self.cost_of[job] = rng.choice([c for c in self.cost_codes if c != code])
+
+
+@dataclass
+class Shift:
+    """A shift as planned."""
+
+    day: int
+    hour: int
+    minute: int
+    site: str
+
+
+@dataclass
+class Person:
+    """One employee, as far as what comes next depends on it."""
+
+    name: str
+    lead: str
+    job: str
+    plan: Shift  # the next shift
+    shift: Shift  # the shift at hand
+    last: str = "timesheet_approved"
+    day: int = 0
+    hour: int = 0
+    cost_code: str | None = None
+    quarters: int | None = None  # hours worked in the shift at hand, in quarter hours
+
+
+class Calendar:
+    """Month and day of the month for days counted from the first."""
+
+    def __init__(self, workplace: Workplace):
+        try:
+            first = date.fromisoformat(workplace.start)
+        except ValueError:
+            raise InputError(f"start: '{workplace.start}' is not a date; write it as 2022-01-31") from None
+        self.dates = [first + timedelta(days=i) for i in range(workplace.days + 30)]
+        self.month_day = [(d.month, d.day) for d in self.dates]
+
+
+def _event(calendar: Calendar, person: Person, kind: str, actor: str, day: int, hour: int, of: Shift, **fields) -> dict:
+    """All categories of one event; what `fields` doesn't name is blank (None)."""
+    month, dom = calendar.month_day[day]
+    reference_month, reference_dom = calendar.month_day[of.day]
+    event = dict.fromkeys(CATEGORY_NAMES)
+    event.update(EventType=kind, ActorRecordId=actor, RecipientRecordId=person.name, LocationRecordId=of.site,
+                 IsTimesheet="no", Time_Event_Month=month, Time_Event_Day=dom, Time_Event_Hour=hour,
+                 Time_Reference_Month=reference_month, Time_Reference_Day=reference_dom,
+                 Time_Reference_Hour=of.hour, Time_Reference_Minute=of.minute, day=day, reference_day=of.day)
+    event.update(fields)
+    return event
+
+
+def next_outcomes(person: Person, causes: Causes, calendar: Calendar) -> list[Outcome]:
+    """Every event that can come next for this employee; the probabilities sum to 1."""
+    now, hour, last = person.shift, person.hour, person.last
+    work = dict(CostCodeRecordId=person.cost_code, JobCodeRecordId=person.job)
+
+    def outcome(p, kind, actor, day, hour, of, choices={}, **fields):
+        serviced, rushed = causes.serviced.get(kind, False), causes.rushed[hour]
+        minute = FIRST_STAMP[serviced] if kind in FIRST else SECOND_STAMP[serviced, rushed] if kind in SECOND else ANY_MINUTE[serviced]
+        return Outcome(p, _event(calendar, person, kind, actor, day, hour, of, **fields), {"Time_Event_Minute": minute, **choices})
+
+    delays = ((0, 0.4), (1, 0.6)) if causes.serviced.get(last) else ((0, 0.95), (1, 0.05))
+    if last == "punch_in":
+        return [outcome(p, "break_start", person.name, now.day, hour + 2 + late, now, **work) for late, p in delays]
+    if last == "break_start":
+        return [outcome(1.0, "break_end", person.name, now.day, hour, now, **work)]
+    if last == "break_end":
+        plan = dict(Time_Reference_Hour=NEXT_START[now.hour], Time_Reference_Minute=HALF_HOURS,
+                    LocationRecordId=causes.next_site[now.site])
+        return [outcome(p * chance, "shift_scheduled", person.lead, now.day, hour + 1 + late,
+                        Shift(now.day + gap, now.hour, 0, now.site), plan)
+                for late, p in delays for gap, chance in ((1, 0.7), (2, 0.2), (3, 0.1))]
+    if last == "shift_scheduled":
+        long = 0.9 if causes.overtime[person.cost_code] else 0.03
+        docked = 0.9 if causes.disrupted[now.site] else 0.03
+        return [outcome(p * q * chance, "punch_out", person.lead, now.day, now.hour + hours + 1 - (unpaid > 0) + late, now,
+                        {"HoursWorked": HOURS_PAID[hours - unpaid]}, **work)
+                for hours, p in ((7, 1 - long), (9, long)) for unpaid, q in ((0, 1 - docked), (1.5, docked)) for late, chance in delays]
+    if last == "punch_out":
+        return [outcome(1.0, "timesheet_submitted", person.name, now.day, hour, now,
+                        **work | dict(IsTimesheet="yes", HoursWorked=person.quarters))]
+    if last == "timesheet_submitted":
+        mends = 0.9 if causes.strict[person.lead] else 0.03
+        return [outcome(p * chance, kind, person.lead, now.day, hour + 1 + late, now, **work | dict(
+                    IsTimesheet=sheet, HoursWorked=person.quarters - off, ApprovedByManagerUserRecordId=signed))
+                for kind, p, sheet, off, signed in (("timesheet_approved", 1 - mends, "yes", 0, person.lead),
+                                                    ("timesheet_mended", mends, "corrected", 4, None))
+                for late, chance in delays]
+    plan, moves = person.plan, 0.1 if last != "job_transfer" else 0.0
+    outcomes = [outcome(1 - moves, "punch_in", person.lead, plan.day, plan.hour, plan,
+                        CostCodeRecordId=causes.cost_of[person.job], JobCodeRecordId=person.job)]
+    if moves:
+        outcomes.append(outcome(moves, "job_transfer", person.lead, plan.day, plan.hour - 1, plan,
+                                {"JobCodeRecordId": causes.next_job[person.job]}))
+    return outcomes
+
+
+def draw(outcomes: list[Outcome], rng: random.Random) -> dict:
+    """One event out of the list."""
+    u = rng.random()
+    for p, event, choices in outcomes:
+        u -= p
+        if u < 0:
+            break
+    for category, choice in choices.items():
+        event[category] = choice.draw(rng)
+    return event
+
+
+def floors(outcomes: list[Outcome], event: dict) -> list[float]:
+    """-ln p(true value) of each category, in nats: no model's expected loss is below its mean."""
+    out = []
+    for category in CATEGORY_NAMES:
+        value = event[category]
+        p = sum(o.p * o.choices[category].table.get(value, 0.0) if category in o.choices
+                else o.p * (o.event[category] == value) for o in outcomes)
+        out.append(-math.log(min(p, 1.0)))
+    return out
+
+
+def happen(person: Person, event: dict) -> None:
+    """Takes an event into the employee's state."""
+    kind = event["EventType"]
+    person.last, person.day, person.hour = kind, event["day"], event["Time_Event_Hour"]
+    if kind == "punch_in":
+        person.shift, person.cost_code, person.quarters = person.plan, event["CostCodeRecordId"], None
+    elif kind == "shift_scheduled":
+        person.plan = Shift(event["reference_day"], event["Time_Reference_Hour"], event["Time_Reference_Minute"],
+                            event["LocationRecordId"])
+    elif kind == "job_transfer":
+        person.job = event["JobCodeRecordId"]
+    else:
+        person.quarters = event["HoursWorked"]
+
+
+def rollout(person: Person, causes: Causes, calendar: Calendar, steps: int, rng: random.Random) -> list[dict]:
+    """One possible future of an employee, the hidden causes staying as they are; its state is left alone."""
+    person, events = copy.deepcopy(person), []
+    for _ in range(steps):
+        events.append(draw(next_outcomes(person, causes, calendar), rng))
+        happen(person, events[-1])
+    return events
+
+
+def hire(workplace: Workplace, causes: Causes, rng: random.Random) -> list[Person]:
+    """The staff on the evening before the first day."""
+    staff = [f"E{i + 1:03d}" for i in range(workplace.employees - len(causes.leads))]
+    people = []
+    for i, name in enumerate(staff):
+        plan = Shift(rng.randrange(2), rng.choice(START_HOURS), rng.choice((0, 30)), rng.choice(causes.sites))
+        people.append(Person(name, causes.leads[i % len(causes.leads)], rng.choice(causes.jobs), plan, plan))
+    return people
+
+
+def simulate(workplace: Workplace = Workplace(), progress: bool = True):
+    """Yields (event, floors) in the order of time, for as many days as the workplace has.
+
+    An employee's next event is drawn when the last one happens, from the causes in force then. So the
+    floor knows the causes, and everything up to the event before, but nothing that came later.
+    """
+    rng, calendar = random.Random(workplace.seed), Calendar(workplace)
+    causes = Causes(workplace, rng)
+    queue, noon = [], NOON
+
+    def plan_next(number, person):
+        outcomes = next_outcomes(person, causes, calendar)
+        event = draw(outcomes, rng)
+        time = event["day"] * DAY + event["Time_Event_Hour"] * 60 + event["Time_Event_Minute"]
+        heapq.heappush(queue, (time, number, person, event, floors(outcomes, event)))
+
+    for number, person in enumerate(hire(workplace, causes, rng)):
+        plan_next(number, person)
+    with tqdm(total=workplace.days, unit="day", disable=not progress, desc="simulating") as bar:
+        while queue[0][0] < workplace.days * DAY:
+            time, number, person, event, floor = heapq.heappop(queue)
+            while time >= noon:
+                causes.change(rng)
+                noon += DAY
+                bar.update()
+            happen(person, event)
+            yield event, floor
+            plan_next(number, person)
+        bar.update(bar.total - bar.n)
+
+
+COLUMNS = {"event_type": "EventType", "actor": "ActorRecordId", "recipient": "RecipientRecordId",
+           "location": "LocationRecordId", "cost_code": "CostCodeRecordId", "job_code": "JobCodeRecordId",
+           "approved_by": "ApprovedByManagerUserRecordId", "is_timesheet": "IsTimesheet", "hours_worked": "HoursWorked"}
+
+
+def export(workplace: Workplace = Workplace(), progress: bool = True) -> tuple[pd.DataFrame, np.ndarray]:
+    """The log as a time clock exports it (11 columns), and its floors (events, categories) in nats."""
+    rows, floor_rows = [], []
+    for event, floor in simulate(workplace, progress):
+        rows.append([event[category] for category in COLUMNS.values()] +
+                    [event[part] for part in ("day", "Time_Event_Hour", "Time_Event_Minute",
+                                              "reference_day", "Time_Reference_Hour", "Time_Reference_Minute")])
+        floor_rows.append(floor)
+    log = pd.DataFrame(rows, columns=[*COLUMNS, *range(6)])
+    log["hours_worked"] = log["hours_worked"].astype(float) / 4
+    for column, (day, hour, minute) in {"event_time": (0, 1, 2), "reference_time": (3, 4, 5)}.items():
+        minutes = log[day] * DAY + log[hour] * 60 + log[minute]
+        log[column] = pd.Timestamp(workplace.start) + pd.to_timedelta(minutes, unit="min")
+    return log[[*COLUMNS, "event_time", "reference_time"]], np.array(floor_rows)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m helpers.world", description="Simulates a workplace and writes its log and its floors.")
+    for name, kind in (("employees", int), ("days", int), ("start", str), ("seed", int)):
+        parser.add_argument(f"--{name}", type=kind, default=getattr(Workplace, name), help="default: %(default)s")
+    parser.add_argument("--out", type=Path, default=DATA, metavar="FOLDER", help="default: the project's data folder")
+    given = parser.parse_args(arguments)
+    log, floor = export(Workplace(given.employees, given.days, given.start, given.seed))
+    given.out.mkdir(parents=True, exist_ok=True)
+    path, floor_path = given.out / "workplace.csv.gz", given.out / "floors.npz"
+    replace(path, lambda part: log.to_csv(part, index=False, date_format="%Y-%m-%d %H:%M",
+                                          compression={"method": "gzip", "compresslevel": 9, "mtime": 0}))
+    replace(floor_path, lambda part: np.savez_compressed(part, floors=floor))
+    print(f"{path}: {len(log):,} events, {path.stat().st_size / 1e6:.1f} MB")
+    print(f"{floor_path}: their floors, on average {floor.mean():.3f} nats a category, {floor_path.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,389 @@
+"""Reading an event log: what a value becomes, who trains, and what is refused."""
+import copy
+import gzip
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers.events import PART_NAMES, TEST, TRAIN, VALIDATION, read_log
+from helpers.schema import CATEGORY_NAMES, WORKPLACE, InputError, LogMapping, Source, Split, read_json, read_mapping
+from helpers.windows import Windows
+from helpers.world import Workplace, export
+
+SIZES = [10, 100, 100, 100, 100, 100, 100, 4, 100, 14, 33, 25, 61, 14, 33, 25, 61]
+MAPPING = {  # of LINES, a log of somebody's own
+    "sequence": "case", "time": "when", "min_count": 1,
+    "categories": {"what": {"column": "what", "size": 8}, "amount": {"column": "amount", "kind": "number", "size": 10, "bin": 0.5},
+                   "time": {"column": "when", "kind": "time"}, "due": {"column": "due", "kind": "time"}},
+    "streams": {"what": "what", "case": "case", "hour": "time_Hour"}}
+BY_FOLD = {"by": "fold", "train": ["1", "2"], "validation": ["3"], "test": ["4"]}
+# 40 events of 8 cases, two cases to a fold; line i of the file is LINES[i - 1]
+LINES = ["case,when,what,amount,due,fold"] + [
+    f"c{i % 8},2022-03-{1 + i // 4:02d} {i % 4 + 8:02d}:30,{'pay' if i % 3 else 'ask'},{i / 4},,{i % 8 // 2 + 1}" for i in range(40)]
+
+
+@pytest.fixture(scope="module")
+def workplace():
+    return export(Workplace(employees=20, days=20), progress=False)[0]
+
+
+@pytest.fixture(scope="module")
+def workplace_log(workplace, tmp_path_factory):
+    path = tmp_path_factory.mktemp("log") / "workplace.csv"
+    workplace.to_csv(path, index=False)
+    return read_log(path, WORKPLACE)
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Reads lines by a mapping, both written to files first: what a user does."""
+    def read(lines=LINES, **changes):
+        (tmp_path / "log.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (tmp_path / "mapping.json").write_text(json.dumps(MAPPING | changes), encoding="utf-8")
+        return read_log(tmp_path / "log.csv", read_mapping(tmp_path / "mapping.json"))
+    return read
+
+
+def same(one, other) -> bool:
+    arrays = ("table", "unseen", "sequence", "time", "part", "row")
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays) and one.vocabularies == other.vocabularies
+
+
+def column(log, name: str) -> np.ndarray:
+    return log.table[:, [category.name for category in log.categories].index(name)]
+
+
+def with_line(number: int, line: str) -> list[str]:
+    """LINES with another line at this place, the header being 1."""
+    return LINES[:number - 1] + [line] + LINES[number:]
+
+
+# what a value becomes
+
+def test_our_log_has_seventeen_categories_of_the_stated_sizes(workplace, workplace_log):
+    assert [category.name for category in workplace_log.categories] == CATEGORY_NAMES
+    assert [category.size for category in workplace_log.categories] == SIZES
+    assert round(np.log(SIZES).mean(), 4) == 3.6974
+    assert workplace_log.table.shape == (len(workplace), 17) == workplace_log.unseen.shape
+    assert (workplace_log.table >= 0).all() and (workplace_log.table < SIZES).all()
+    assert [len(workplace_log.vocabularies[name]) <= size for name, size in zip(CATEGORY_NAMES, SIZES)] == [True] * 17
+    assert [stream.name for stream in workplace_log.streams] == ["EventType", "Actor", "Recipient", "Location", "CostCode", "JobCode", "Time"]
+    assert workplace_log.notes == []
+
+
+def test_every_integer_stands_for_its_value_in_the_vocabulary(workplace, workplace_log):
+    columns = [source.column for source in WORKPLACE.categories.values()][:9]
+    for c, name in enumerate(columns):
+        vocabulary = workplace_log.vocabularies[CATEGORY_NAMES[c]]
+        for value, integer in zip(workplace[name], workplace_log.table[:, c], strict=True):
+            assert vocabulary[integer] == (None if pd.isna(value) or integer == 0 else value)
+    for start, name in ((9, "event_time"), (13, "reference_time")):
+        for c, part in enumerate(("month", "day", "hour", "minute"), start):
+            vocabulary = np.array(workplace_log.vocabularies[CATEGORY_NAMES[c]])
+            assert (vocabulary[workplace_log.table[:, c]] == getattr(workplace[name].dt, part)).all()
+
+
+def test_csv_gzip_and_parquet_of_the_same_data_read_alike(workplace, workplace_log, tmp_path):
+    workplace.to_csv(tmp_path / "log.csv.gz", index=False)
+    workplace.to_parquet(tmp_path / "log.parquet")
+    workplace.to_csv(tmp_path / "windows.csv", index=False, lineterminator="\r\n", encoding="utf-8-sig")
+    for name in ("log.csv.gz", "log.parquet", "windows.csv"):
+        assert same(read_log(tmp_path / name, WORKPLACE), workplace_log), name
+
+
+def test_a_value_first_seen_after_training_is_unknown_and_unseen(read):
+    log = read(with_line(41, "c0,2022-03-31 08:00,refund,1,,1"))
+    assert log.part[-1] == TEST and log.vocabularies["what"] == [None, "ask", "pay"]
+    assert column(log, "what")[-1] == 0 and column(log, "what")[:-1].all()
+    assert log.unseen.sum() == 1 and log.unseen[-1, 0]
+
+
+def test_a_value_rare_in_training_is_unknown_however_often_it_comes_later(read):
+    lines = with_line(2, "c0,2022-03-01 07:00,rare,1,,1")[:38] + [line.replace("pay", "rare").replace("ask", "rare") for line in LINES[38:]]
+    assert read(lines, min_count=1).vocabularies["what"] == [None, "ask", "pay", "rare"]
+    log = read(lines, min_count=2)
+    assert log.vocabularies["what"] == [None, "ask", "pay"]
+    assert column(log, "what")[0] == 0 and log.unseen[0, 0] and log.unseen[-1, 0]
+
+
+def test_only_the_most_frequent_values_have_an_integer(read):
+    categories = MAPPING["categories"] | {"what": {"column": "what", "size": 2}}
+    assert read(categories=categories).vocabularies["what"] == [None, "pay"]
+
+
+def test_numbers_are_binned_and_cut_off(read):
+    values = {"0": 1, "0.24": 1, "0.26": 2, "0.5": 2, " 1 ": 3, "1e0": 3, "4": 9, "400": 9, "": 0}
+    lines = LINES[:1] + [f"c0,2022-03-01 08:{i:02d},pay,{value},,1" for i, value in enumerate(values)]
+    log = read(lines)
+    assert column(log, "amount").tolist() == list(values.values())
+    assert log.vocabularies["amount"] == [None, 0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4]
+
+
+def test_time_parts_leave_zero_free(read):
+    log = read(with_line(2, "c0,2022-01-01 00:00,pay,1,2022-12-31T23:59:59,1"))
+    assert [column(log, f"time_{part}")[0] for part in ("Month", "Day", "Hour", "Minute")] == [1, 1, 1, 1]
+    assert [column(log, f"due_{part}")[0] for part in ("Month", "Day", "Hour", "Minute")] == [12, 31, 24, 60]
+
+
+def test_times_of_several_offsets_are_put_in_their_true_order(read):
+    log = read(LINES[:1] + ["a,2022-03-01T10:00:00+02:00,x,1,,1", "b,2022-03-01 09:00:00.5,x,1,,1", "c,2022-03-01 08:30:00Z,x,1,,1"] +
+               [line.replace("2022", "2023") for line in LINES[1:]])
+    assert column(log, "time_Hour")[:3].tolist() == [9, 9, 10] and log.row[:3].tolist() == [0, 2, 1]
+
+
+def test_blank_is_zero_and_not_unseen(read):
+    log = read(with_line(3, "c0,2022-03-01 09:30,,,,1"))
+    assert (log.table[1, :2] == 0).all() and (log.table[:, -4:] == 0).all()
+    assert not log.unseen.any()
+
+
+@pytest.mark.parametrize("name", ["NA", "nan", "None", "null", "1.0", "007", "Zoë, the \u201cboss\u201d"])
+def test_a_name_is_what_it_says(read, name):
+    log = read([line.replace("ask", f'"{name}"') for line in LINES])
+    assert set(log.vocabularies["what"]) == {None, "pay", name} and not log.unseen.any()
+    assert column(log, "what").all()
+
+
+def test_rows_out_of_order_are_sorted_and_noted(read):
+    lines = LINES[:1] + LINES[:0:-1]
+    log, sorted_log = read(lines), read()
+    assert np.array_equal(log.table, sorted_log.table) and np.array_equal(log.time, np.sort(log.time))
+    assert log.row.tolist() == list(range(39, -1, -1)) and sorted_log.row.tolist() == list(range(40))
+    assert sorted_log.notes == [] and len(log.notes) == 1 and "sorted" in log.notes[0]
+
+
+def test_rows_of_equal_time_keep_their_order(read):
+    lines = LINES[:1] + [LINES[40], *(line.replace(" 09:30", " 08:30").replace(" 10:30", " 08:30") for line in LINES[1:40])]
+    log = read(lines)
+    assert (np.diff(log.row)[np.diff(log.time) == np.timedelta64(0)] > 0).all()
+
+
+def test_repeated_rows_are_kept_and_noted(read):
+    log = read(LINES[:5] + LINES[4:])
+    assert len(log) == 41 and len(log.notes) == 1 and "1 rows repeat" in log.notes[0]
+
+
+# who trains
+
+def test_a_split_by_time_has_no_equal_times_across_a_border(read):
+    lines = LINES[:1] + [f"c{i % 2},2022-03-01 08:{i // 7:02d},pay,1,,1" for i in range(70)]
+    log = read(lines, split={"train": 0.5, "validation": 0.25})
+    assert log.split_by_time and set(log.part) == {TRAIN, VALIDATION, TEST} and (np.diff(log.part) >= 0).all()
+    for earlier, later in ((TRAIN, VALIDATION), (VALIDATION, TEST)):
+        assert log.time[log.part == earlier].max() < log.time[log.part == later].min()
+
+
+def test_a_split_by_time_has_the_shares_asked_for(workplace_log):
+    shares = np.bincount(workplace_log.part) / len(workplace_log)
+    assert np.allclose(shares, [0.75, 0.10, 0.15], atol=0.01)
+
+
+def test_a_split_by_a_column_gives_each_value_its_part(read):
+    log = read(split=BY_FOLD)
+    assert not log.split_by_time
+    assert [PART_NAMES[part] for part in log.part[:8]] == ["train"] * 4 + ["validation"] * 2 + ["test"] * 2
+
+
+@pytest.mark.parametrize("share", [0.01, 0.25, 0.5, 0.75])
+def test_a_validation_share_is_that_share_of_the_training_sequences(read, share):
+    # the test's cases come between those of training, as every second one
+    lines = LINES[:1] + [f"c{i % 16},2022-03-{1 + i // 16:02d} 08:00,pay,1,,{'test' if i % 2 == 0 else 'rest'}" for i in range(64)]
+    log = read(lines, split={"by": "fold", "train": ["rest"], "validation": share, "test": ["test"]})
+    sequences = [len(set(log.sequence[log.part == part])) for part in (TRAIN, VALIDATION, TEST)]
+    assert sequences == [8 - max(1, 8 * share), max(1, 8 * share), 8]
+
+
+def test_the_vocabulary_is_of_training_alone_where_a_column_splits(read):
+    log = read([line.replace("pay", "late") if line.endswith(("3", "4")) else line for line in LINES], split=BY_FOLD)
+    assert log.vocabularies["what"] == [None, "ask", "pay"]
+    assert log.unseen[:, 0].sum() == sum("pay" in line and line.endswith(("3", "4")) for line in LINES)
+
+
+def test_a_mapping_takes_any_column_and_the_sequence_as_a_key(read):
+    log = read(categories={"case_number": {"column": "case", "size": 12}, "day": {"column": "when", "kind": "time"}},
+               streams={"own": "case", "day": "day_Day", "number": "case_number"})
+    assert [category.name for category in log.categories] == ["case_number", "day_Month", "day_Day", "day_Hour", "day_Minute"]
+    own, day, number = (log.key(stream) for stream in log.streams)
+    assert (own == np.arange(40) % 8 + 1).all() and (day == np.arange(40) // 4 + 1).all() and (number == own).all()
+    assert len(Windows(log, TRAIN, 5, 3)) > 0
+
+
+def test_a_category_without_a_size_takes_the_configuration_s(tmp_path, read):
+    read(categories={"what": {"column": "what"}}, streams={"what": "what"})
+    assert read_log(tmp_path / "log.csv", read_mapping(tmp_path / "mapping.json"), 17).categories[0].size == 17
+
+
+# what is refused
+
+def refusal(action, *words) -> None:
+    with pytest.raises(InputError) as caught:
+        action()
+    message = str(caught.value)
+    assert "\n" not in message and len(message) < 500
+    assert [word for word in words if word not in message] == [], message
+
+
+def numbered(number: int, text: str, by: str) -> list[str]:
+    """LINES with `text` replaced in one line."""
+    assert text in LINES[number - 1]
+    return with_line(number, LINES[number - 1].replace(text, by))
+
+
+BAD_LINES = {
+    "missing column": ([line.replace("amount", "price") for line in LINES], ["no column 'amount'", "price", "correct the mapping or the header"]),
+    "doubled column": ([line.replace("fold", "what") for line in LINES], ["2 columns are named 'what'", "correct"]),
+    "header only": (LINES[:1], ["no rows", "give"]),
+    "unparsable date": (numbered(5, "2022", "soon"), ["row 5", "'when'", "'soon-03-01 11:30'", "write it as"]),
+    "day that is not": (numbered(5, "03-01", "02-30"), ["row 5", "'when'", "write it as"]),
+    "date read in two ways": (numbered(5, "2022-03-01", "03/01/2022"), ["row 5", "'when'", "write it as"]),
+    "unparsable second date": (with_line(5, "c3,2022-03-01 11:30,pay,1,soon,2"), ["row 5", "'due'", "'soon'", "write it as"]),
+    "text for a number": (numbered(4, ",0.5,", ",half,"), ["row 4", "'amount'", "'half' is not a number", "correct it"]),
+    "endless number": (numbered(4, ",0.5,", ",inf,"), ["row 4", "'amount'", "not a number"]),
+    "negative number": (numbered(4, ",0.5,", ",-2,"), ["row 4", "'amount'", "'-2' is below 0", "correct it"]),
+    "several bad numbers": ([line.replace(",pay,", ",pay,x") for line in LINES], ["row 3", "'amount'", "(25 more like it)"]),
+    "blank sequence": (numbered(7, "c5", ""), ["row 7", "'case'", "blank"]),
+    "blank time": (with_line(7, "c5,,pay,1,,3"), ["row 7", "'when'", "blank"]),
+    "a value too few": (numbered(9, ",4", ""), ["row 9", "5 values under 6 columns", "correct it"]),
+    "a value too many": (numbered(9, "c7", "c7,x"), ["row 9", "7 values under 6 columns", "correct it"]),
+    "a value too many everywhere": (LINES[:1] + [line + ",x" for line in LINES[1:]], ["row 2", "7 values under 6 columns"]),
+    "quote never closed": (numbered(40, ",pay,", ',"pay,'), ["row 40", "double quotes"]),
+    "bad row after blank and two-line rows": (LINES[:3] + ["", '"c2\n",2022-03-01 10:30,pay,1,,2'] + numbered(5, "2022", "soon")[4:], ["row 7", "'when'"]),
+    "bad row, rows out of order": (LINES[:1] + [line.replace("03-01 11", "03-41 11") for line in LINES[:0:-1]], ["row 38", "'when'"]),
+    "bad number, rows out of order": (LINES[:1] + [line.replace(",0.5,", ",half,") for line in LINES[:0:-1]], ["row 39", "'amount'"]),
+    "two-line bad value": (with_line(4, 'c2,2022-03-01 10:30,pay,"o\nne",,2'), ["row 5", "'amount'"]),
+}
+
+
+@pytest.mark.parametrize("lines, words", BAD_LINES.values(), ids=BAD_LINES)
+def test_a_bad_log_is_refused_by_file_row_and_remedy(read, lines, words):
+    refusal(lambda: read(lines), "log.csv", *words)
+
+
+BAD_FILES = {
+    "missing file": ("none.csv", None, ["no such file", "check the path"]),
+    "folder": ("", None, ["folder", "give a CSV"]),
+    "empty": ("log.csv", b"", ["empty", "give a file"]),
+    "blank lines only": ("log.csv", b"\n\n", ["empty", "give a file"]),
+    "cut-short gzip": ("log.csv.gz", gzip.compress("\n".join(LINES).encode())[:-20], ["cannot be read", "give a whole"]),
+    "damaged gzip": ("log.csv.gz", gzip.compress("\n".join(LINES).encode())[:60] + b"\xff" * 60, ["cannot be read", "give a whole"]),
+    "no gzip at all": ("log.csv.gz", "\n".join(LINES).encode(), ["cannot be read", "give a whole"]),
+    "not UTF-8": ("log.csv", "\n".join(LINES).encode().replace(b"pay", b"pay\xe9", 1), ["row 3", "not UTF-8", "save"]),
+    "UTF-16": ("log.csv", "\n".join(LINES).encode("utf-16"), ["row 1", "not UTF-8", "save"]),
+    "no Parquet at all": ("log.parquet", b"PAR1 and no more", ["cannot be read", "give a whole"]),
+}
+
+
+@pytest.mark.parametrize("name, content, words", BAD_FILES.values(), ids=BAD_FILES)
+def test_a_file_that_cannot_be_read_is_refused(tmp_path, name, content, words):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    mapping = LogMapping("case", "when", {"what": Source("what")}, {"what": "what"})
+    refusal(lambda: read_log(tmp_path / name, mapping), str(tmp_path / name), *words)
+
+
+def test_a_bad_row_of_a_parquet_file_is_numbered_as_in_a_csv(tmp_path):
+    frame = pd.DataFrame([line.split(",") for line in numbered(9, ",pay,1.75,", ",pay,lots,")[1:]], columns=LINES[0].split(","))
+    frame.to_parquet(tmp_path / "log.parquet")
+    (tmp_path / "mapping.json").write_text(json.dumps(MAPPING))
+    refusal(lambda: read_log(tmp_path / "log.parquet", read_mapping(tmp_path / "mapping.json")), "log.parquet", "row 9", "'amount'", "'lots'")
+
+
+BAD_SPLITS = {  # what a mapping alone shows, then what its log shows
+    "shares of one": ({"train": 0.9, "validation": 0.1}, ["'split'", "0.9 and 0.1", "less than 1"]),
+    "no training": ({"train": 0, "validation": 0.1}, ["'split'", "above 0"]),
+    "negative share": ({"train": 0.9, "validation": -0.1}, ["'split'", "above 0"]),
+    "share that is no number": ({"train": float("nan")}, ["'split'", "above 0"]),
+    "lists and no column": ({"train": ["1"], "validation": ["2"], "test": ["3"]}, ["'split'", "'by'"]),
+    "a test list and no column": ({"test": ["3"]}, ["'split'", "'by'"]),
+    "a column and no lists": ({"by": "fold"}, ["'split'", "'fold'", "lists"]),
+    "a value twice": ({"by": "fold", "train": ["1", "2", "3"], "test": [3, 4]}, ["'split'", "'3' is listed twice"]),
+    "a share as text": ({"train": "0.5"}, ["'split'", "'train'", "a number or a list"]),
+    "no such column": (BY_FOLD | {"by": "group"}, ["no column 'group'", "correct"]),
+    "no such value": (BY_FOLD | {"test": ["4", "7"]}, ["no row has '7'", "'fold'", "correct"]),
+    "a value in no part": (BY_FOLD | {"train": ["1"]}, ["row 4", "'fold'", "'2' belongs to no part", "list it"]),
+    "an empty part": (BY_FOLD | {"train": ["1", "2", "3"], "validation": []}, ["validation part has no events", "change"]),
+    "a share without sequences": ({"by": "fold", "train": [], "validation": 0.2, "test": ["1", "2", "3", "4"]}, ["train part has no events"]),
+    "sequences in two parts": ({"by": "what", "train": ["pay"], "validation": 0.2, "test": ["ask"]}, ["8 sequences", "split by"]),
+}
+
+
+@pytest.mark.parametrize("split, words", BAD_SPLITS.values(), ids=BAD_SPLITS)
+def test_a_split_that_makes_no_sense_is_refused(read, split, words):
+    refusal(lambda: read(split=split), "mapping.json" if "'split'" in words else "log.csv", *words)
+
+
+def test_a_log_of_one_moment_cannot_be_split_by_time(read):
+    refusal(lambda: read(LINES[:1] + [f"c{i},2022-03-01 08:00,pay,1,,1" for i in range(9)]), "log.csv", "train part has no events", "longer log")
+
+
+def changed(path: str, value) -> dict:
+    """MAPPING with the value at a dotted path replaced, or left out where it is ..."""
+    mapping = copy.deepcopy(MAPPING)
+    *outer, last = path.split(".")
+    place = mapping
+    for name in outer:
+        place = place[name]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return mapping
+
+
+BAD_MAPPINGS = {
+    "unknown key": (changed("colour", 3), ["unknown key 'colour'", "known keys are sequence, time"]),
+    "unknown key of a category": (changed("categories.what.bins", 3), ["'what'", "unknown key 'bins'", "column, kind"]),
+    "unknown key of a split": (changed("split", {"share": 0.5}), ["'split'", "unknown key 'share'"]),
+    "no sequence": (changed("sequence", ...), ["no key 'sequence'", "add it"]),
+    "no time": (changed("time", ...), ["no key 'time'", "add it"]),
+    "no column": (changed("categories.what.column", ...), ["'what'", "no key 'column'"]),
+    "no categories": (changed("categories", {}), ["'categories'", "at least one"]),
+    "no categories at all": (changed("categories", ...), ["no key 'categories'"]),
+    "no streams": (changed("streams", {}), ["'streams'", "at least one"]),
+    "a number for a name": (changed("sequence", 5), ["'sequence'", "must be a text, found 5"]),
+    "a name for a number": (changed("min_count", "2"), ["'min_count'", "must be a whole number"]),
+    "a text for a bin": (changed("categories.amount.bin", "0.5"), ["'amount'", "'bin'", "must be a number"]),
+    "a truth for a size": (changed("categories.what.size", True), ["'what'", "'size'", "must be a whole number or null"]),
+    "a text for a category": (changed("categories.what", "what"), ["'what'", "must be an object"]),
+    "a list for categories": (changed("categories", ["what"]), ["'categories'", "must be an object"]),
+    "a list for streams": (changed("streams", ["what"]), ["'streams'", "must be an object"]),
+    "a list for a stream's key": (changed("streams.what", ["what"]), ["'streams'", "'what'", "must be a text"]),
+    "bad kind": (changed("categories.what.kind", "word"), ["'what'", "kind", "'word'", "name, number or time"]),
+    "bad size": (changed("categories.what.size", 1), ["'what'", "size must be at least 2"]),
+    "bad bin": (changed("categories.amount.bin", 0), ["'amount'", "bin must be above 0"]),
+    "unknown stream key": (changed("streams.what", "which"), ["stream 'what'", "'which'", "categories are what, amount, time_Month"]),
+    "a time has no category of its name": (changed("streams.hour", "time"), ["stream 'hour'", "'time'", "time_Hour"]),
+    "two categories of one name": (changed("categories.time_Hour", {"column": "what"}), ["two categories", "'time_Hour'", "rename"]),
+}
+
+
+@pytest.mark.parametrize("mapping, words", BAD_MAPPINGS.values(), ids=BAD_MAPPINGS)
+def test_a_bad_mapping_is_refused_by_file_key_and_remedy(tmp_path, mapping, words):
+    path = tmp_path / "mapping.json"
+    path.write_text(json.dumps(mapping), encoding="utf-8")
+    refusal(lambda: read_mapping(path), str(path), *words)
+
+
+BAD_JSON = {
+    "missing": (None, ["no such file", "check the path"]),
+    "not JSON": (b'{"sequence": "case",\n "time" "when"}', ["line 2", "not valid JSON", "correct"]),
+    "not an object": (b'["case"]', ["JSON object"]),
+    "not UTF-8": (b'{"sequence": "\xe9"}', ["cannot be read"]),
+    "a name twice": (b'{"categories": {"a": {"column": "b"}, "a": {"column": "c"}}}', ["key 'a' stands twice", "rename"]),
+}
+
+
+@pytest.mark.parametrize("content, words", BAD_JSON.values(), ids=BAD_JSON)
+def test_bad_json_is_refused_by_file_and_line(tmp_path, content, words):
+    path = tmp_path / "mapping.json"
+    if content is not None:
+        path.write_bytes(content)
+    refusal(lambda: read_json(path), str(path), *words)
+
+
+def test_a_mapping_made_in_python_is_checked_too():
+    refusal(lambda: LogMapping("case", "when", {"what": Source("what")}, {"what": "who"}), "stream 'what'", "'who'")
+    refusal(lambda: Source("what", kind="word"), "'word'")
+    refusal(lambda: Split(train=0.8, validation=0.3), "0.8 and 0.3")

@@ -1,0 +1,103 @@
+"""What must hold for the repository as it is stored: its pins, its notebooks, its files."""
+import ast
+import re
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PIN = re.compile(r'([A-Za-z0-9._-]+)==[0-9][0-9a-z.]*(; sys_platform (==|!=) "\w+")?')
+# Absolute folders of somebody's machine; not what follows a word, as in a web address or a relative path.
+MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:home|Users|root|tmp|opt|mnt|work|workspace|var/folders)/\w|[A-Z]:\\+Users\\")
+
+
+def normal(name: str) -> str:
+    """A package's name as registries compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def requirements() -> list[str]:
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return [line for line in (re.sub(r"(^|\s+)#.*", "", line) for line in lines) if line]
+
+
+def pinned() -> set[str]:
+    return {normal(line.split("==")[0]) for line in requirements()[:-1]}
+
+
+def code_cells(path: Path) -> list:
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def test_requirements_are_pins_and_the_package():
+    *pins, last = requirements()
+    assert last == "-e ."
+    assert [line for line in pins if not PIN.fullmatch(line)] == []  # no address, no path, no local build
+    assert "torch==2.13.0" in pins
+    assert len(pins) == len(pinned())
+
+
+def test_what_helpers_import_is_pinned():
+    imported = set()
+    for path in (ROOT / "helpers").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                imported.add(node.module.split(".")[0])
+    imported -= {"helpers", *sys.stdlib_module_names}
+    assert "torch" in imported
+    packages = packages_distributions()  # a module may be named other than its package
+    assert [name for name in imported if not pinned() & {normal(p) for p in packages.get(name, [name])}] == []
+
+
+def test_conda_environment_takes_its_packages_from_requirements():
+    _, dependencies = (ROOT / "environment.yml").read_text(encoding="utf-8").split("dependencies:")
+    assert re.findall(r"- (.+)", dependencies) == ["python=3.11", "pip", "pip:", "-r requirements.txt"]
+
+
+def test_setuptools_is_one_release_everywhere():
+    setuptools, = re.findall(r'requires = \["(.+)"\]', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert setuptools in requirements()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_stored_as_one_full_run(path):
+    # nbval passes over a cell that was stored unexecuted, so this is looked at here
+    counts = [cell.execution_count for cell in code_cells(path)]
+    assert counts == list(range(1, len(counts) + 1))
+    assert counts
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_stores_no_error(path):
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            if "raises-exception" not in cell.metadata.get("tags", []):
+                assert output.output_type != "error", cell.source
+            assert output.get("name") != "stderr", cell.source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_small(path):
+    assert path.stat().st_size <= 1_500_000
+
+
+def test_no_file_names_a_folder_of_some_machine():
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listing.returncode or not listing.stdout:
+        pytest.skip("not a git checkout with files in it")
+    found = []
+    for name in filter(None, listing.stdout.split("\0")):
+        path = ROOT / name
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (UnicodeDecodeError, FileNotFoundError):  # a binary file, or one removed since
+            continue
+        found += [f"{name}: {match[0]}" for match in MACHINE_PATH.finditer(text)]
+    assert found == []

@@ -1,0 +1,145 @@
+"""The network: both forms agree, only the carried vectors pass, and nothing sees the future or the padding."""
+import pytest
+import torch
+
+from helpers.losses import category_losses, multi_objective_loss
+from helpers.model import EventEmbedding, plain_form
+from helpers.schema import InputError
+from small import SOURCE, STEPS, small_batch, small_log, small_model
+
+NAMES = [stream.name for stream in small_log().streams]
+SIZES = torch.tensor([category.size for category in small_log().categories])
+SHAPES = [(1, 1, 1, 7), (2, 1, 1, 3), (1, 2, 3, 7), (3, 2, SOURCE, 1), (2, 3, 4, 2)]  # encoder and decoder layers, carry, streams
+
+
+def loss_of(model, batch):
+    return multi_objective_loss(category_losses(model(batch), batch.target, SIZES.tolist()), batch.counts).mean()
+
+
+def both_forms(**shape):
+    model = small_model(**shape)
+    return model, plain_form(model, NAMES)
+
+
+def other_values(events):
+    """The events with every category's value changed."""
+    return ((events + 1) % SIZES).int()
+
+
+@pytest.mark.parametrize("encoder_layers, decoder_layers, carry, streams", SHAPES)
+def test_plain_and_batched_form_give_the_same_logits_and_gradients(encoder_layers, decoder_layers, carry, streams):
+    batch = small_batch(streams)
+    model = small_model(streams, encoder_layers=encoder_layers, decoder_layers=decoder_layers, carry=carry)
+    plain = plain_form(model, NAMES[:streams]).eval()
+    gradients = []
+    for form in (model, plain):
+        model.embedding.zero_grad()  # the two forms share it
+        loss_of(form, batch).backward()
+        gradients.append([parameter.grad.clone() for parameter in model.embedding.parameters()])
+    torch.testing.assert_close(plain(batch), model(batch), atol=1e-5, rtol=0)
+    for ours, theirs in zip(*gradients):
+        assert ours.abs().max() > 1e-3
+        torch.testing.assert_close(theirs, ours, atol=1e-6, rtol=1e-4)
+    with torch.no_grad():  # standard layers take another path here
+        torch.testing.assert_close(plain(batch), model(batch), atol=1e-5, rtol=0)
+
+
+def test_event_embedding_is_the_sum_of_one_vector_per_category_and_a_position():
+    embedding = EventEmbedding([4, 3], 5, 8)
+    torch.nn.init.normal_(embedding.position)
+    vectors = embedding.values.weight
+    expected = torch.stack([vectors[3] + vectors[4 + 2], vectors[0] + vectors[4 + 1]]) + embedding.position[2:4]
+    torch.testing.assert_close(embedding(torch.tensor([[3, 2], [0, 1]]), 2), expected)
+
+
+@pytest.mark.parametrize("carry, streams", [(1, 7), (3, 2), (SOURCE, 1)])
+def test_encode_gives_carry_states_for_each_stream(carry, streams):
+    batch = small_batch(streams)
+    assert small_model(streams, carry=carry, d_model=12).encode(batch.histories, batch.known).shape == (16, streams * carry, 12)
+
+
+@pytest.mark.parametrize("carry", [1, 3])
+def test_the_states_are_all_that_the_decoder_learns_of_the_histories(carry, monkeypatch):
+    batch, model = small_batch(), small_model(carry=carry)
+    before, states = model(batch), model.encode(batch.histories, batch.known)
+    known = batch.known.clone()
+    known[:, :, :-carry] = ~known[:, :, :-carry]
+    changed = batch._replace(histories=other_values(batch.histories), known=known)
+    assert not torch.equal(model(changed), before)
+    monkeypatch.setattr(model, "encode", lambda histories, known: states)
+    assert torch.equal(model(changed), before)
+
+
+@pytest.mark.parametrize("carry", [1, 3])
+def test_only_the_last_carried_vectors_of_each_history_receive_a_gradient(carry):
+    batch, (_, plain) = small_batch(), both_forms(carry=carry, encoder_layers=2)
+    encoded = []
+
+    def keep(encoder, given, out):
+        out.retain_grad()
+        encoded.append(out)
+
+    for encoder in plain.encoders.values():
+        encoder.register_forward_hook(keep)
+    loss_of(plain, batch).backward()
+    assert len(encoded) == 7
+    for s, vectors in enumerate(encoded):
+        carried = torch.zeros_like(batch.known[:, s])
+        carried[:, -carry:] = batch.known[:, s, -carry:]
+        assert torch.equal(vectors.grad.abs().sum(-1) > 0, carried)
+
+
+def test_a_target_event_changes_no_earlier_prediction_and_every_later_one():
+    batch, model = small_batch(), small_model(decoder_layers=2)
+    before = model(batch)
+    for u in range(STEPS):
+        given = batch.given.clone()
+        given[:, u] = other_values(given[:, u])
+        after = model(batch._replace(given=given))
+        assert torch.equal(after[:, :u], before[:, :u])
+        assert (after[:, u:] != before[:, u:]).any(-1).all()
+
+
+@pytest.mark.parametrize("form", [0, 1], ids=["batched", "plain"])
+def test_values_in_padded_places_change_nothing(form):
+    batch, model = small_batch(), both_forms(carry=3, encoder_layers=2)[form]
+    changed = torch.where(batch.known[..., None], batch.histories, other_values(batch.histories))
+    assert not torch.equal(changed, batch.histories)
+    assert torch.equal(model(batch._replace(histories=changed)), model(batch))
+
+
+def test_gradients_reach_every_parameter_and_position():
+    batch, model = small_batch(), small_model(encoder_layers=2, decoder_layers=2)
+    loss_of(model, batch).backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
+    assert model.embedding.position.grad.any(1).all()
+    for layer in model.encoder:  # each stream has weights of its own
+        assert layer.wide.weight.grad.flatten(1).any(1).all()
+
+
+def test_dropout_acts_in_training_alone():
+    batch, model = small_batch(), small_model(dropout=0.5)
+    assert torch.equal(model(batch), model(batch))
+    model.train()
+    assert not torch.equal(model(batch), model(batch))
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_another_device_gives_the_same_logits_and_gradients(device):
+    if not getattr(torch, device).is_available():
+        pytest.skip(f"no {device} device here")
+    batch, model = small_batch(), small_model()
+    expected = model(batch)
+    loss_of(model, batch).backward()
+    gradient = model.embedding.values.weight.grad.clone()
+    model, batch = model.to(device), batch.to(device)
+    model.zero_grad()
+    loss_of(model, batch).backward()
+    torch.testing.assert_close(model(batch).cpu(), expected, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(model.embedding.values.weight.grad.cpu(), gradient, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("shape, named", [({"d_model": 8, "num_heads": 3}, "num_heads 3"), ({"carry": 0}, "carry"), ({"carry": SOURCE + 1}, "carry")])
+def test_shapes_that_cannot_work_are_refused(shape, named):
+    with pytest.raises(InputError, match=named):
+        small_model(**shape)

@@ -1,0 +1,225 @@
+"""The simulated workplace: its probabilities, its floors, its events, and the files that it writes."""
+import copy
+import gzip
+import itertools
+import math
+import os
+import random
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import world
+from helpers.schema import CATEGORY_NAMES, InputError
+from helpers.world import Calendar, Causes, Workplace, draw, export, happen, hire, next_outcomes, rollout, simulate
+
+SMALL = Workplace(employees=20, days=20)
+FOLLOWS = {  # what a time clock can record after each event
+    "punch_in": {"break_start"}, "break_start": {"break_end"}, "break_end": {"shift_scheduled"},
+    "shift_scheduled": {"punch_out"}, "punch_out": {"timesheet_submitted"},
+    "timesheet_submitted": {"timesheet_approved", "timesheet_mended"},
+    "timesheet_approved": {"punch_in", "job_transfer"}, "timesheet_mended": {"punch_in", "job_transfer"},
+    "job_transfer": {"punch_in"}}
+
+
+@pytest.fixture(scope="module")
+def exported():
+    return export(SMALL, progress=False)
+
+
+@pytest.fixture(scope="module")
+def steps():
+    """(outcomes, event, floors) of every step of a simulation, as it took them itself."""
+    steps, true_floors = [], world.floors
+
+    def watch(outcomes, event):
+        steps.append((outcomes, event, true_floors(outcomes, event)))
+        return steps[-1][-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world, "floors", watch)
+        for _ in simulate(SMALL, progress=False):
+            pass
+    return steps
+
+
+@pytest.fixture(scope="module")
+def reached():
+    """(person, causes) in which a simulation could be, a few for each last event."""
+    rng, calendar = random.Random(5), Calendar(SMALL)
+    causes = Causes(SMALL, rng)
+    found = defaultdict(list)
+    for person in hire(SMALL, causes, rng):
+        for step in range(60):
+            if len(found[person.last]) < 4:
+                found[person.last].append((copy.deepcopy(person), copy.deepcopy(causes)))
+            happen(person, draw(next_outcomes(person, causes, calendar), rng))
+            if step % 10 == 0:
+                causes.change(rng)
+    assert set(found) == set(FOLLOWS)
+    return [state for states in found.values() for state in states]
+
+
+def expanded(outcomes):
+    """Category -> value -> probability, from every single event that can come next."""
+    chances = {category: Counter() for category in CATEGORY_NAMES}
+    for p, event, choices in outcomes:
+        for values in itertools.product(*(choice.table.items() for choice in choices.values())):
+            whole = event | dict(zip(choices, (value for value, _ in values)))
+            chance = p * math.prod(q for _, q in values)
+            for category in CATEGORY_NAMES:
+                chances[category][whole[category]] += chance
+    return chances
+
+
+def test_probabilities_sum_to_one_in_every_state_reached(steps):
+    for outcomes, _, _ in steps:
+        assert math.isclose(sum(outcome.p for outcome in outcomes), 1.0)
+        assert all(outcome.p > 0 for outcome in outcomes)
+        for choice in {id(c): c for outcome in outcomes for c in outcome.choices.values()}.values():
+            assert math.isclose(sum(choice.table.values()), 1.0)
+            assert min(choice.table.values()) >= 0
+
+
+def test_floors_are_those_of_the_fully_expanded_product(steps):
+    seen = Counter()
+    for outcomes, event, floors in reversed(steps):
+        seen[event["EventType"]] += 1
+        if seen[event["EventType"]] <= 4:
+            chances = expanded(outcomes)
+            for category, floor in zip(CATEGORY_NAMES, floors, strict=True):
+                assert math.isclose(floor, -math.log(chances[category][event[category]]), abs_tol=1e-9), category
+    assert set(seen) == set(FOLLOWS)
+
+
+def test_sampled_frequencies_agree_with_the_list(reached):
+    rng, calendar, draws = random.Random(11), Calendar(SMALL), 1500
+    for person, causes in reached[::2]:
+        counts = {category: Counter() for category in CATEGORY_NAMES}
+        for _ in range(draws):
+            event = draw(next_outcomes(person, causes, calendar), rng)
+            for category in CATEGORY_NAMES:
+                counts[category][event[category]] += 1
+        for category, chances in expanded(next_outcomes(person, causes, calendar)).items():
+            assert counts[category].keys() <= {value for value, p in chances.items() if p > 0}
+            for value, p in chances.items():  # 4.5 standard deviations and one draw, for some thousand values
+                assert abs(counts[category][value] - draws * p) <= 4.5 * math.sqrt(draws * p * abs(1 - p)) + 1, (category, value)
+
+
+def test_rollout_leaves_the_person_alone(reached):
+    for person, causes in reached:
+        before = copy.deepcopy(person)
+        assert len(rollout(person, causes, Calendar(SMALL), 12, random.Random(3))) == 12
+        assert person == before
+
+
+def test_rollout_takes_only_possible_steps(reached):
+    calendar = Calendar(SMALL)
+    for person, causes in reached:
+        person = copy.deepcopy(person)
+        for event in rollout(person, causes, calendar, 12, random.Random(3)):
+            assert any(all(o.choices[c].table.get(event[c], 0) > 0 if c in o.choices else o.event[c] == event[c] for c in event)
+                       for o in next_outcomes(person, causes, calendar))
+            happen(person, event)
+
+
+def test_rollout_differs_with_the_seed_and_repeats_with_it(reached):
+    person, causes = reached[0]
+    one, same, other = (rollout(person, causes, Calendar(SMALL), 12, random.Random(seed)) for seed in (1, 1, 2))
+    assert one == same != other
+
+
+def test_all_event_types_in_possible_order_at_increasing_times(exported):
+    log, _ = exported
+    assert set(log.event_type) == set(world.EVENT_TYPES) == set(FOLLOWS) and len(FOLLOWS) == 9
+    assert log.event_time.is_monotonic_increasing
+    for _, own in log.groupby("recipient"):
+        assert own.event_type.iloc[0] in FOLLOWS["timesheet_approved"]
+        assert all(after in FOLLOWS[before] for before, after in itertools.pairwise(own.event_type))
+        assert (own.event_time.diff().dropna() > pd.Timedelta(0)).all()
+
+
+def test_export_has_eleven_columns_and_blanks_where_a_field_does_not_apply(exported):
+    log, floors = exported
+    assert list(log.columns) == ["event_type", "actor", "recipient", "location", "cost_code", "job_code", "approved_by",
+                                 "is_timesheet", "hours_worked", "event_time", "reference_time"]
+    approvals = log.event_type.isin(["timesheet_approved", "timesheet_mended"])
+    assert (log.approved_by.notna() == approvals).all()
+    assert (log.is_timesheet.ne("no") == (approvals | (log.event_type == "timesheet_submitted"))).all()
+    assert (log.hours_worked.notna() == (log.is_timesheet.ne("no") | (log.event_type == "punch_out"))).all()
+    assert log.cost_code[log.event_type == "shift_scheduled"].isna().all()
+    always = ["event_type", "actor", "recipient", "location", "is_timesheet", "event_time", "reference_time"]
+    assert log[always].notna().all(axis=None)
+    assert log.event_time.max() < pd.Timestamp(SMALL.start) + pd.Timedelta(days=SMALL.days)
+    assert floors.shape == (len(log), 17) and np.isfinite(floors).all() and (floors >= 0).all()
+
+
+def test_same_seed_is_the_same_bit_for_bit_and_another_differs(exported):
+    log, floors = exported
+    again, floors_again = export(SMALL, progress=False)
+    pd.testing.assert_frame_equal(log, again, check_exact=True)
+    assert np.array_equal(floors, floors_again)
+    other, _ = export(replace(SMALL, seed=SMALL.seed + 1), progress=False)
+    assert not log.equals(other)
+
+
+def test_nearly_a_thousand_employees_work():
+    workplace = Workplace(employees=999, days=4)
+    log, floors = export(workplace, progress=False)
+    leads = len(workplace.names("L", 10))
+    assert log.recipient.nunique() == 999 - leads
+    assert log.actor.str.startswith("L").any() and log.actor[log.actor.str.startswith("L")].nunique() == leads
+    assert np.isfinite(floors).all()
+
+
+@pytest.mark.parametrize("absurd", [
+    {"employees": 0}, {"employees": 19}, {"employees": 1000}, {"employees": -3}, {"days": 0}, {"days": 100_000},
+    {"start": "yesterday"}, {"start": "2021-02-30"}], ids=str)
+def test_absurd_workplaces_are_refused_in_one_line(absurd):
+    (name, value), = absurd.items()
+    with pytest.raises(InputError) as caught:
+        next(simulate(Workplace(**absurd), progress=False))
+    assert name in str(caught.value) and str(value) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def run(*arguments, **environment):
+    return subprocess.run([sys.executable, "-m", "helpers.world", *map(str, arguments)], capture_output=True, text=True,
+                          cwd=world.DATA.parent, env=os.environ | environment)
+
+
+def test_the_command_writes_the_same_bytes_twice_and_nothing_else(tmp_path, exported):
+    for folder, hash_seed in (("one", "1"), ("two", "2")):
+        done = run("--employees", SMALL.employees, "--days", SMALL.days, "--out", tmp_path / folder, PYTHONHASHSEED=hash_seed)
+        assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert names == ["floors.npz", "workplace.csv.gz"]
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert np.array_equal(np.load(tmp_path / "one" / "floors.npz")["floors"], exported[1])
+    assert len(pd.read_csv(tmp_path / "one" / "workplace.csv.gz")) == len(exported[0])
+
+
+def test_the_command_refuses_in_one_line(tmp_path):
+    done = run("--employees", 3, "--out", tmp_path)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith("error: employees") and done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_log_of_the_course_is_small():
+    assert (world.DATA / "workplace.csv.gz").stat().st_size <= 4_000_000
+
+
+@pytest.mark.long
+def test_the_log_of_the_course_can_be_remade(tmp_path):
+    world.main(["--out", str(tmp_path)])
+    # what is in the archive, byte for byte: another release of zlib may pack the same text in other bytes
+    ours, remade = (gzip.decompress((folder / "workplace.csv.gz").read_bytes()) for folder in (world.DATA, tmp_path))
+    assert ours == remade
+    ours, remade = (np.load(folder / "floors.npz")["floors"] for folder in (world.DATA, tmp_path))
+    np.testing.assert_allclose(ours, remade, rtol=1e-12, atol=1e-12)
