@@ -127,7 +127,7 @@ class DecoderLayer(nn.Module):
 
 
 class MultiStreamModel(nn.Module):
-    """The multi-stream encoder-decoder, all streams at once."""
+    """The multi-stream encoder-decoder, all streams at once. An InputError names a shape that cannot work."""
 
     def __init__(self, categories: list[Category], streams: int, src_seq_len: int, tgt_seq_len: int, d_model: int,
                  num_heads: int, encoder_layers: int, decoder_layers: int, carry: int = 1, dropout: float = 0.0):

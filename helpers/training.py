@@ -73,7 +73,10 @@ class Config:
 
 
 def read_config(path: str | Path, changes: dict | None = None) -> Config:
-    """A configuration from JSON. `changes` replaces values, a dot leading inside: {"model.d_model": 64}."""
+    """A configuration from JSON. `changes` replaces values, a dot leading inside: {"model.d_model": 64}.
+
+    An InputError names the file and the key that cannot work.
+    """
     given = read_json(path)
     for key, value in (changes or {}).items():
         *outer, last = key.split(".")
@@ -207,12 +210,13 @@ class Trainer:
         return self
 
     def epoch(self) -> None:
-        """Trains one epoch and measures the validation loss after it."""
+        """Trains one epoch and measures the validation loss after it; TrainingStopped where a loss is not finite."""
         config, epoch = self.config, self.epochs_done
         loader = DataLoader(ReadyBatches(self.data.windows[TRAIN], config, epoch), batch_size=1, shuffle=False,
                             num_workers=0, collate_fn=take_it)
         steps = math.ceil(len(loader) / config.grad_accum)
-        losses, gradients = torch.zeros(len(self.names), device=config.device), torch.zeros(len(self.data.log.streams), device=config.device)
+        losses = torch.zeros(len(self.names), device=config.device)
+        gradients = torch.zeros(len(self.data.log.streams), device=config.device)
         self.model.train()
         bar = tqdm(loader, disable=not self.progress, desc=f"epoch {epoch}", unit="batch", mininterval=0.5, leave=False)
         for i, batch in enumerate(bar):
@@ -314,7 +318,7 @@ class Trainer:
         return config
 
     def load(self, path: str | Path) -> None:
-        """Takes up a checkpoint, as if this run had never been interrupted."""
+        """Takes up a checkpoint, as if this run had never been interrupted; an InputError names the file otherwise."""
         path = Path(path)
         if not path.is_file():
             raise InputError(f"{path}: no such checkpoint; correct 'model_checkpoint' or set it to null")
@@ -325,7 +329,7 @@ class Trainer:
         except (SafetensorError, OSError) as error:
             raise InputError(f"{path}: not a whole checkpoint ({error}); start anew or use an older one") from None
         if "config" not in about:
-            raise InputError(f"{path}: a safetensors file, but not a checkpoint of this package")
+            raise InputError(f"{path}: a safetensors file, but not a checkpoint of this package; start anew or use another")
         theirs, ours = json.loads(about["config"]), json.loads(json.dumps(self._identity()))
         for key in ours:
             if theirs.get(key) != ours[key]:
@@ -364,7 +368,8 @@ def show(report: pd.DataFrame) -> str:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m helpers.training", description="Trains one configuration and reports on it.")
     parser.add_argument("config", help="a configuration in JSON, such as data/working_run.json")
-    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="replace values, such as model.d_model=64 epochs=5")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
+                        help="replace values, such as model.d_model=64 epochs=5")
     parser.add_argument("--report", metavar="CSV", help="write the category report of the test part here as well")
     parser.add_argument("--history", metavar="CSV", help="write losses and gradient norms by epoch here as well")
     given = parser.parse_args(arguments)
@@ -384,7 +389,8 @@ def main(arguments: list[str] | None = None) -> None:
     trainer.fit()
     evaluation = trainer.evaluation()
     report = evaluation.report()
-    for path, table in ((Path(config.out) / "report.csv", report), (given.report, report), (given.history, pd.DataFrame(trainer.history))):
+    history = pd.DataFrame(trainer.history)
+    for path, table in ((Path(config.out) / "report.csv", report), (given.report, report), (given.history, history)):
         if path:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             replace(Path(path), lambda part: table.to_csv(part, index=False))

@@ -69,7 +69,8 @@ def test_our_log_has_seventeen_categories_of_the_stated_sizes(workplace, workpla
     assert workplace_log.table.shape == (len(workplace), 17) == workplace_log.unseen.shape
     assert (workplace_log.table >= 0).all() and (workplace_log.table < SIZES).all()
     assert [len(workplace_log.vocabularies[name]) <= size for name, size in zip(CATEGORY_NAMES, SIZES)] == [True] * 17
-    assert [stream.name for stream in workplace_log.streams] == ["EventType", "Actor", "Recipient", "Location", "CostCode", "JobCode", "Time"]
+    streams = ["EventType", "Actor", "Recipient", "Location", "CostCode", "JobCode", "Time"]
+    assert [stream.name for stream in workplace_log.streams] == streams
     assert workplace_log.notes == []
 
 
@@ -101,7 +102,8 @@ def test_a_value_first_seen_after_training_is_unknown_and_unseen(read):
 
 
 def test_a_value_rare_in_training_is_unknown_however_often_it_comes_later(read):
-    lines = with_line(2, "c0,2022-03-01 07:00,rare,1,,1")[:38] + [line.replace("pay", "rare").replace("ask", "rare") for line in LINES[38:]]
+    later = [line.replace("pay", "rare").replace("ask", "rare") for line in LINES[38:]]
+    lines = with_line(2, "c0,2022-03-01 07:00,rare,1,,1")[:38] + later
     assert read(lines, min_count=1).vocabularies["what"] == [None, "ask", "pay", "rare"]
     log = read(lines, min_count=2)
     assert log.vocabularies["what"] == [None, "ask", "pay"]
@@ -232,7 +234,8 @@ def numbered(number: int, text: str, by: str) -> list[str]:
 
 
 BAD_LINES = {
-    "missing column": ([line.replace("amount", "price") for line in LINES], ["no column 'amount'", "price", "correct the mapping or the header"]),
+    "missing column": ([line.replace("amount", "price") for line in LINES],
+                       ["no column 'amount'", "price", "correct the mapping or the header"]),
     "doubled column": ([line.replace("fold", "what") for line in LINES], ["2 columns are named 'what'", "correct"]),
     "header only": (LINES[:1], ["no rows", "give"]),
     "unparsable date": (numbered(5, "2022", "soon"), ["row 5", "'when'", "'soon-03-01 11:30'", "write it as"]),
@@ -249,9 +252,14 @@ BAD_LINES = {
     "a value too many": (numbered(9, "c7", "c7,x"), ["row 9", "7 values under 6 columns", "correct it"]),
     "a value too many everywhere": (LINES[:1] + [line + ",x" for line in LINES[1:]], ["row 2", "7 values under 6 columns"]),
     "quote never closed": (numbered(40, ",pay,", ',"pay,'), ["row 40", "double quotes"]),
-    "bad row after blank and two-line rows": (LINES[:3] + ["", '"c2\n",2022-03-01 10:30,pay,1,,2'] + numbered(5, "2022", "soon")[4:], ["row 7", "'when'"]),
-    "bad row, rows out of order": (LINES[:1] + [line.replace("03-01 11", "03-41 11") for line in LINES[:0:-1]], ["row 38", "'when'"]),
-    "bad number, rows out of order": (LINES[:1] + [line.replace(",0.5,", ",half,") for line in LINES[:0:-1]], ["row 39", "'amount'"]),
+    "bad row after blank and two-line rows": (LINES[:3] + ["", '"c2\n",2022-03-01 10:30,pay,1,,2'] + numbered(5, "2022", "soon")[4:],
+                                              ["row 7", "'when'"]),
+    "bad row, rows out of order": (LINES[:1] + [line.replace("03-01 11", "03-41 11") for line in LINES[:0:-1]],
+                                   ["row 38", "'when'"]),
+    "bad number, rows out of order": (LINES[:1] + [line.replace(",0.5,", ",half,") for line in LINES[:0:-1]],
+                                      ["row 39", "'amount'"]),
+    "several bad numbers, rows out of order": (LINES[:1] + [line.replace(",pay,", ",pay,x") for line in LINES[:0:-1]],
+                                               ["row 3,", "'amount'", "(25 more like it)"]),
     "two-line bad value": (with_line(4, 'c2,2022-03-01 10:30,pay,"o\nne",,2'), ["row 5", "'amount'"]),
 }
 
@@ -267,7 +275,8 @@ BAD_FILES = {
     "empty": ("log.csv", b"", ["empty", "give a file"]),
     "blank lines only": ("log.csv", b"\n\n", ["empty", "give a file"]),
     "cut-short gzip": ("log.csv.gz", gzip.compress("\n".join(LINES).encode())[:-20], ["cannot be read", "give a whole"]),
-    "damaged gzip": ("log.csv.gz", gzip.compress("\n".join(LINES).encode())[:60] + b"\xff" * 60, ["cannot be read", "give a whole"]),
+    "damaged gzip": ("log.csv.gz", gzip.compress("\n".join(LINES).encode())[:60] + b"\xff" * 60,
+                     ["cannot be read", "give a whole"]),
     "no gzip at all": ("log.csv.gz", "\n".join(LINES).encode(), ["cannot be read", "give a whole"]),
     "not UTF-8": ("log.csv", "\n".join(LINES).encode().replace(b"pay", b"pay\xe9", 1), ["row 3", "not UTF-8", "save"]),
     "UTF-16": ("log.csv", "\n".join(LINES).encode("utf-16"), ["row 1", "not UTF-8", "save"]),
@@ -287,7 +296,8 @@ def test_a_bad_row_of_a_parquet_file_is_numbered_as_in_a_csv(tmp_path):
     frame = pd.DataFrame([line.split(",") for line in numbered(9, ",pay,1.75,", ",pay,lots,")[1:]], columns=LINES[0].split(","))
     frame.to_parquet(tmp_path / "log.parquet")
     (tmp_path / "mapping.json").write_text(json.dumps(MAPPING))
-    refusal(lambda: read_log(tmp_path / "log.parquet", read_mapping(tmp_path / "mapping.json")), "log.parquet", "row 9", "'amount'", "'lots'")
+    mapping = read_mapping(tmp_path / "mapping.json")
+    refusal(lambda: read_log(tmp_path / "log.parquet", mapping), "log.parquet", "row 9", "'amount'", "'lots'")
 
 
 BAD_SPLITS = {  # what a mapping alone shows, then what its log shows
@@ -304,7 +314,8 @@ BAD_SPLITS = {  # what a mapping alone shows, then what its log shows
     "no such value": (BY_FOLD | {"test": ["4", "7"]}, ["no row has '7'", "'fold'", "correct"]),
     "a value in no part": (BY_FOLD | {"train": ["1"]}, ["row 4", "'fold'", "'2' belongs to no part", "list it"]),
     "an empty part": (BY_FOLD | {"train": ["1", "2", "3"], "validation": []}, ["validation part has no events", "change"]),
-    "a share without sequences": ({"by": "fold", "train": [], "validation": 0.2, "test": ["1", "2", "3", "4"]}, ["train part has no events"]),
+    "a share without sequences": ({"by": "fold", "train": [], "validation": 0.2, "test": ["1", "2", "3", "4"]},
+                                  ["train part has no events"]),
     "sequences in two parts": ({"by": "what", "train": ["pay"], "validation": 0.2, "test": ["ask"]}, ["8 sequences", "split by"]),
 }
 
@@ -315,7 +326,8 @@ def test_a_split_that_makes_no_sense_is_refused(read, split, words):
 
 
 def test_a_log_of_one_moment_cannot_be_split_by_time(read):
-    refusal(lambda: read(LINES[:1] + [f"c{i},2022-03-01 08:00,pay,1,,1" for i in range(9)]), "log.csv", "train part has no events", "longer log")
+    lines = LINES[:1] + [f"c{i},2022-03-01 08:00,pay,1,,1" for i in range(9)]
+    refusal(lambda: read(lines), "log.csv", "train part has no events", "longer log")
 
 
 def changed(path: str, value) -> dict:
@@ -353,9 +365,11 @@ BAD_MAPPINGS = {
     "bad kind": (changed("categories.what.kind", "word"), ["'what'", "kind", "'word'", "name, number or time"]),
     "bad size": (changed("categories.what.size", 1), ["'what'", "size must be at least 2"]),
     "bad bin": (changed("categories.amount.bin", 0), ["'amount'", "bin must be above 0"]),
-    "unknown stream key": (changed("streams.what", "which"), ["stream 'what'", "'which'", "categories are what, amount, time_Month"]),
+    "unknown stream key": (changed("streams.what", "which"),
+                           ["stream 'what'", "'which'", "categories are what, amount, time_Month"]),
     "a time has no category of its name": (changed("streams.hour", "time"), ["stream 'hour'", "'time'", "time_Hour"]),
-    "two categories of one name": (changed("categories.time_Hour", {"column": "what"}), ["two categories", "'time_Hour'", "rename"]),
+    "two categories of one name": (changed("categories.time_Hour", {"column": "what"}),
+                                   ["two categories", "'time_Hour'", "rename"]),
 }
 
 

@@ -105,7 +105,7 @@ def test_copy_last_has_the_most_likely_share_of_copies(log):
         def mean_log_likelihood(stay):
             return np.log(stay * same + (1 - stay) * chance).mean()
 
-        assert mean_log_likelihood(base.stay) >= max(map(mean_log_likelihood, np.linspace(0, 1 - 1e-6, 2001))) - 1e-4
+        assert mean_log_likelihood(base.stay) >= max(map(mean_log_likelihood, np.linspace(0, 1 - 1e-6, 2001))) - 1e-6
 
 
 def test_markov_backs_off_from_kind_and_value_to_value_to_copy_last():
@@ -170,7 +170,8 @@ def test_report_has_its_columns_and_a_last_row_of_means():
     assert (~evaluation.counts).any()
     for step in (None, 1, STEPS):
         report = evaluation.report(step)
-        assert list(report.columns) == ["category", "size", "ceiling", "marginal", "copy_last", "markov", "model", "floor", "gap", "accuracy"]
+        assert list(report.columns) == ["category", "size", "ceiling", "marginal", "copy_last", "markov", "model", "floor", "gap",
+                                        "accuracy"]
         assert report["category"].tolist() == [category.name for category in small_log().categories] + ["mean"]
         assert report["size"].tolist()[:-1] == [category.size for category in small_log().categories] and report["size"].isna().iloc[-1]
         rows, mean = report.iloc[:-1], report.iloc[-1]
@@ -226,7 +227,7 @@ def test_standard_error_takes_the_sequences_as_units():
     error = Evaluation(random_log(), {}, counts, None, sequence).standard_error(difference)
     for c in range(2):
         mean = difference[..., c][counts].mean()
-        sums = [sum(difference[n, u, c] - mean for n in range(40) for u in range(3) if counts[n, u] and sequence[n] == s) for s in set(sequence)]
+        sums = [(difference[..., c] - mean)[counts & (sequence == s)[:, None]].sum() for s in set(sequence)]
         assert error[c] == pytest.approx(math.sqrt(sum(one ** 2 for one in sums)) / counts.sum())
     single = Evaluation(random_log(), {}, np.ones((40, 1), bool), None, np.arange(40)).standard_error(difference[:, :1])
     assert single == pytest.approx(difference[:, 0].std(0) / math.sqrt(40))

@@ -139,7 +139,8 @@ def test_another_device_gives_the_same_logits_and_gradients(device):
     torch.testing.assert_close(model.embedding.values.weight.grad.cpu(), gradient, atol=1e-3, rtol=1e-3)
 
 
-@pytest.mark.parametrize("shape, named", [({"d_model": 8, "num_heads": 3}, "num_heads 3"), ({"carry": 0}, "carry"), ({"carry": SOURCE + 1}, "carry")])
+@pytest.mark.parametrize("shape, named", [({"d_model": 8, "num_heads": 3}, "num_heads 3"), ({"carry": 0}, "carry"),
+                                          ({"carry": SOURCE + 1}, "carry")])
 def test_shapes_that_cannot_work_are_refused(shape, named):
     with pytest.raises(InputError, match=named):
         small_model(**shape)

@@ -18,8 +18,8 @@ SETTINGS = settings(max_examples=150, deadline=None)
 
 def small_log(table, sequence, part, split_by_time) -> Log:
     table, n = np.array(table, np.int32).reshape(-1, 2), len(sequence)
-    return Log(CATEGORIES, STREAMS, table, np.zeros_like(table, bool), np.array(sequence, np.int64), np.arange(n).astype("datetime64[m]"),
-               np.array(part, np.int8), np.arange(n), {}, split_by_time, [])
+    return Log(CATEGORIES, STREAMS, table, np.zeros_like(table, bool), np.array(sequence, np.int64),
+               np.arange(n).astype("datetime64[m]"), np.array(part, np.int8), np.arange(n), {}, split_by_time, [])
 
 
 @st.composite
@@ -42,7 +42,8 @@ def key(log: Log, stream: Stream, event: int) -> int:
 
 def history(log: Log, part: int, origin: int, stream: Stream, length: int) -> list[int]:
     """The definition: the last events up to the origin that share its key, of parts that may be seen."""
-    shared = [e for e in range(origin) if key(log, stream, e) == key(log, stream, origin) != 0 and (log.split_by_time or log.part[e] <= part)]
+    seen = [e for e in range(origin) if log.split_by_time or log.part[e] <= part]
+    shared = [e for e in seen if key(log, stream, e) == key(log, stream, origin) != 0]
     return ([len(log)] * length + shared + [origin])[-length:]
 
 

@@ -1,0 +1,470 @@
+"""A run: its settings, its loop, going on from a checkpoint, and what it says when it cannot."""
+import dataclasses
+import json
+import math
+import os
+import pickle
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.figure import Figure
+from safetensors.torch import save_file
+
+from helpers import training
+from helpers.events import TEST, TRAIN, VALIDATION
+from helpers.losses import category_losses, evaluate, fit_baselines, multi_objective_loss
+from helpers.schema import InputError
+from helpers.training import Config, Data, ModelConfig, ReadyBatches, Trainer, TrainingStopped, load_data, rate, read_config
+from small import SOURCE, STEPS, small_config, small_data, write_log
+
+ROOT = Path(__file__).resolve().parent.parent
+CHECKPOINT = "checkpoint.safetensors"
+
+
+def trainer(data=None, **changes) -> Trainer:
+    return Trainer(small_config(**changes), data or small_data(), progress=False)
+
+
+def one_line(call, *said) -> None:
+    """The call raises an InputError of one line that says all these words."""
+    with pytest.raises(InputError) as caught:
+        call()
+    message = str(caught.value)
+    assert "\n" not in message
+    assert [words for words in map(str, said) if words not in message] == []
+
+
+def same(ours: dict, theirs: dict) -> bool:
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def loss_of(model, batch, sizes) -> torch.Tensor:
+    return multi_objective_loss(category_losses(model(batch), batch.target, sizes), batch.counts)
+
+
+# -- the reference run
+
+def test_reference_run_is_the_summary_key_for_key():
+    assert json.loads((ROOT / "data" / "reference_run.json").read_text()) == {
+        "src_seq_len": 20,
+        "tgt_seq_len": 20,
+        "id_category_size": 100,
+        "epochs": 20,
+        "batch_size": 16,
+        "grad_accum": 1,
+        "model_checkpoint": None,
+        "model": {"d_model": 32, "num_heads": 4, "encoder_layers": 1, "decoder_layers": 1},
+    }
+
+
+def test_what_the_reference_run_leaves_open_defaults_to_its_runtime_settings():
+    config = read_config(ROOT / "data" / "reference_run.json")
+    assert config == Config(out="build/runs/reference_run")
+    assert (config.device, config.learning_rate, config.schedule, config.shuffle, config.carry) == ("cpu", 1e-5, "constant", False, 1)
+    assert (config.weight_decay, config.clip_norm, config.dropout) == (0, None, 0)
+
+
+def test_the_optimiser_is_adam():
+    run = trainer(learning_rate=1e-3)
+    twins = [parameter.detach().clone().requires_grad_() for parameter in run.model.parameters()]
+    adam = torch.optim.Adam(twins, lr=1e-3)
+    for _ in range(3):
+        for ours, theirs in zip(run.model.parameters(), twins):
+            ours.grad = torch.randn_like(ours)
+            theirs.grad = ours.grad.clone()
+        run.optimizer.step()
+        adam.step()
+    for ours, theirs in zip(run.model.parameters(), twins):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
+
+
+def test_ready_batches_are_taken_one_at_a_time_in_order_without_workers(monkeypatch):
+    asked = []
+
+    class Loader(torch.utils.data.DataLoader):
+        def __init__(self, dataset, **options):
+            asked.append((dataset, options))
+            super().__init__(dataset, **options)
+
+    monkeypatch.setattr(training, "DataLoader", Loader)
+    trainer(epochs=2).fit()
+    (first, options), (second, _) = asked
+    assert (options["batch_size"], options["shuffle"], options["num_workers"]) == (1, False, 0)
+    assert [len(origins) for origins in first.origins] == [8] * 5
+    assert (np.diff(np.concatenate(first.origins)) > 0).all()
+    assert np.array_equal(first.origins, second.origins)
+
+
+def test_shuffled_epochs_differ_and_pass_over_no_window():
+    windows = small_data().windows[TRAIN]
+    need = math.ceil(len(windows) / 8)
+    config = small_config(shuffle=True, batches=need)
+    one, again, other = (np.concatenate(ReadyBatches(windows, config, epoch).origins) for epoch in (0, 0, 1))
+    assert np.array_equal(one, again) and not np.array_equal(one, other)
+    assert set(one) == set(windows.origins)
+
+
+# -- the loop
+
+@pytest.mark.parametrize("stop", [1, 2])
+def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(stop, tmp_path):
+    settings = dict(epochs=3, dropout=0.2, shuffle=True, schedule="cosine", grad_accum=2, clip_norm=1.0, weight_decay=0.01)
+    unbroken = trainer(**settings, out=str(tmp_path / "a")).fit()
+    broken = trainer(**settings, out=str(tmp_path / "b"))
+    for _ in range(stop):
+        broken.epoch()
+        broken.save()
+    torch.manual_seed(99)
+    resumed = trainer(**settings, out=str(tmp_path / "c"), model_checkpoint=str(tmp_path / "b" / CHECKPOINT))
+    assert resumed.epochs_done == stop
+    resumed.fit()
+    assert same(resumed.model.state_dict(), unbroken.model.state_dict())
+    assert same(resumed.best, unbroken.best)
+    for ours, theirs in zip(resumed.model.parameters(), unbroken.model.parameters()):
+        assert same(resumed.optimizer.state[ours], unbroken.optimizer.state[theirs])
+    assert resumed.history == unbroken.history and len(resumed.history) == 3 * (17 + 17 + 7)
+    for name in ("history.csv", "epochs.csv", "category_ranges.csv"):
+        assert (tmp_path / "c" / name).read_bytes() == (tmp_path / "a" / name).read_bytes()
+
+
+def test_two_accumulated_batches_of_8_make_the_step_of_one_of_16(monkeypatch):
+    data = small_data(tgt_seq_len=1)  # then all steps count: a mean of means would weigh shorter targets differently
+    gradients = []
+
+    def keep(self, *_):
+        gradients.append([parameter.grad.clone() for parameter in self.model.parameters()])
+
+    monkeypatch.setattr(Trainer, "_step", keep)
+    runs = [trainer(data, tgt_seq_len=1, epochs=1, batches=batches, batch_size=size, grad_accum=accum)
+            for batches, size, accum in ((2, 8, 2), (1, 16, 1))]
+    for run in runs:
+        run.epoch()
+    assert len(gradients) == 2
+    for ours, theirs in zip(*gradients):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
+    assert runs[0].epochs()["train"][0] == pytest.approx(runs[1].epochs()["train"][0], abs=1e-6)
+
+
+def test_a_last_step_of_fewer_batches_weighs_them_fully(monkeypatch):
+    norms = []
+
+    def keep(self, *_):
+        norms.append(self.model.heads.bias.grad.norm().item())
+        self.optimizer.zero_grad()
+
+    monkeypatch.setattr(Trainer, "_step", keep)
+    trainer(epochs=1, batches=3, grad_accum=2).epoch()
+    alone = norms.copy()
+    trainer(epochs=1, batches=3, grad_accum=1).epoch()
+    assert len(alone) == 2 and alone[1] == pytest.approx(norms[-1])
+
+
+def test_it_learns_one_batch_by_heart(monkeypatch):
+    monkeypatch.setattr(training, "VALIDATION_WINDOWS", 8)
+    run = trainer(epochs=150, batches=1, learning_rate=1e-2, model=ModelConfig(32, 4)).fit()
+    batch = run.data.windows[TRAIN].batch(ReadyBatches(run.data.windows[TRAIN], run.config, 0).origins[0])
+    entropies = []
+    for c in range(len(run.sizes)):
+        share = np.unique(batch.target[batch.counts][:, c], return_counts=True)[1] / int(batch.counts.sum())
+        entropies.append(-(share * np.log(share)).sum())
+    assert run.epochs()["train"].iloc[-1] < 0.2 * np.mean(entropies)
+
+
+def test_monitors_give_the_mean_loss_of_each_category_and_the_gradient_of_each_stream():
+    run, twin = trainer(epochs=1, batches=1), trainer(epochs=1, batches=1)
+    batch = twin.data.windows[TRAIN].batch(ReadyBatches(twin.data.windows[TRAIN], twin.config, 0).origins[0])
+    losses = loss_of(twin.model, batch, twin.sizes)
+    losses.mean().backward()
+    norms = [math.sqrt(sum(p.grad[s].square().sum().item() for p in twin.model.encoder.parameters())) for s in range(7)]
+    run.epoch()
+    table = pd.DataFrame(run.history).set_index(["measure", "name"])["value"]
+    assert table["train"].tolist() == pytest.approx(losses.tolist(), abs=1e-5)
+    assert table["gradient"].tolist() == pytest.approx(norms, rel=1e-4) and min(norms) > 0
+    validation = evaluate(run.model, run.data.windows[VALIDATION]).report()["model"]
+    assert table["validation"].tolist() == pytest.approx(validation.tolist()[:-1])
+    assert table["validation"].index.tolist() == run.names
+    assert table["gradient"].index.tolist() == [stream.name for stream in run.data.log.streams]
+    row = run.epochs()[["epoch", "train", "validation"]].iloc[0]
+    assert row.tolist() == pytest.approx([0, losses.mean().item(), validation.iloc[-1]], abs=1e-5)
+
+
+def test_the_best_epoch_has_the_least_validation_loss_and_its_weights_are_kept_and_evaluated(tmp_path):
+    run, weights = trainer(epochs=3, out=str(tmp_path)), []
+    for _ in range(3):
+        if len(weights) == 2:
+            with torch.no_grad():
+                run.model.heads.bias += torch.linspace(-3, 3, len(run.model.heads.bias))  # the last epoch is not the best
+        run.epoch()
+        weights.append(run._weights())
+    table = run.epochs()
+    assert table["validation"].idxmin() == 1 and table["best"].tolist() == [False, True, False]
+    run.save()
+    assert same(run.best, weights[1]) and same(resume(tmp_path / CHECKPOINT, epochs=3)().best, weights[1])
+    report = run.evaluation(TEST).report()
+    assert same(run._weights(), weights[2])
+    run.model.load_state_dict(weights[1])
+    expected = evaluate(run.model, run.data.windows[TEST], fit_baselines(run.data.log)).report()
+    pd.testing.assert_frame_equal(report, expected)
+
+
+def test_category_ranges_are_the_least_and_greatest_validation_losses():
+    run = trainer(epochs=3, learning_rate=1e-2).fit()
+    values = [[row["value"] for row in run.history if row["measure"] == "validation" and row["name"] == name] for name in run.names]
+    table = run.category_ranges()
+    assert table["category"].tolist() == run.names
+    assert table["min"].tolist() == [min(row) for row in values] and table["max"].tolist() == [max(row) for row in values]
+
+
+def test_cosine_rises_for_a_twentieth_then_falls_to_nothing():
+    rates = [rate("cosine", step, 1000) for step in range(1000)]
+    assert int(np.argmax(rates)) == 49 and 0.99 < max(rates) <= 1
+    assert rates[0] == 1 / 50 and rates[-1] < 1e-5 and (np.diff(rates[50:]) < 0).all()
+    assert {rate("constant", step, 10) for step in range(10)} == {1.0}
+
+
+def test_the_configured_rate_is_the_one_that_steps():
+    run = trainer(epochs=2, schedule="cosine").fit()
+    assert run.optimizer.param_groups[0]["lr"] == pytest.approx(1e-3 * rate("cosine", 9, 10))
+
+
+def test_clip_norm_shortens_the_gradient():
+    run = trainer(epochs=1, batches=1, clip_norm=1e-3)
+    run.optimizer = torch.optim.SGD(run.model.parameters(), lr=1.0)
+    before = run._weights()
+    run.epoch()
+    moved = sum((tensor - before[name]).square().sum() for name, tensor in run._weights().items()).sqrt().item()
+    assert moved == pytest.approx(1e-6, rel=1e-2)  # the norm times the rate
+
+
+# -- when it cannot go on
+
+def test_a_loss_that_is_no_number_stops_and_leaves_the_last_good_checkpoint(tmp_path):
+    run = trainer(epochs=3, out=str(tmp_path))
+    run.epoch()
+    run.save()
+    kept = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    start = sum(run.sizes[:run.names.index("HoursWorked")])
+    with torch.no_grad():
+        run.model.heads.weight[start] = math.nan
+    with pytest.raises(TrainingStopped, match="epoch 1, batch 0: .*HoursWorked"):
+        run.fit()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == kept
+    resumed = trainer(epochs=3, out=str(tmp_path), model_checkpoint=str(tmp_path / CHECKPOINT)).fit()
+    assert resumed.epochs_done == 3
+
+
+def test_weights_spoiled_by_the_last_step_of_an_epoch_are_not_saved(tmp_path):
+    run = trainer(batches=1, learning_rate=1e30, out=str(tmp_path))
+    with pytest.raises(TrainingStopped, match="epoch 0, validation after batch 0: .*EventType"):
+        run.fit()
+    assert run.history == [] and list(tmp_path.iterdir()) == []
+
+
+def test_a_run_without_a_folder_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trainer(epochs=1, out=None).fit()
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- checkpoints that cannot be used
+
+@pytest.fixture
+def checkpoint(tmp_path) -> Path:
+    trainer(epochs=1, out=str(tmp_path)).fit()
+    return tmp_path / CHECKPOINT
+
+
+def resume(path, data=None, **changes):
+    return lambda: trainer(data, **{"epochs": 1, "model_checkpoint": str(path)} | changes)
+
+
+def test_a_whole_checkpoint_is_taken(checkpoint):
+    assert resume(checkpoint)().epochs_done == 1
+
+
+@pytest.mark.parametrize("left", [0, 5, 2000, -100])
+def test_a_checkpoint_cut_short_is_refused(checkpoint, left):
+    checkpoint.write_bytes(checkpoint.read_bytes()[:left])
+    one_line(resume(checkpoint), checkpoint, "not a whole checkpoint", "start anew")
+
+
+class Bomb:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("write", [lambda bomb, path: path.write_bytes(pickle.dumps(bomb)), torch.save], ids=["pickle", "torch.save"])
+def test_a_pickle_is_refused_and_not_executed(tmp_path, write):
+    mark, path = tmp_path / "executed", tmp_path / CHECKPOINT
+    write(Bomb(mark), path)
+    one_line(resume(path), path, "not a whole checkpoint")
+    assert not mark.exists()
+    pickle.loads(pickle.dumps(Bomb(mark)))
+    assert mark.exists()  # it would have been seen
+
+
+def test_another_safetensors_file_is_refused(tmp_path):
+    path = tmp_path / CHECKPOINT
+    save_file({"weight": torch.zeros(3)}, path)
+    one_line(resume(path), path, "not a checkpoint of this package", "start anew")
+
+
+@pytest.mark.parametrize("changes, key", [({"model": ModelConfig(16, 2)}, "'model'"), ({"learning_rate": 0.5}, "'learning_rate'"),
+                                          ({"streams": ["Actor"]}, "'streams'")])
+def test_a_checkpoint_of_another_configuration_is_refused(checkpoint, changes, key):
+    one_line(resume(checkpoint, **changes), checkpoint, "another configuration", key, "use the configuration")
+
+
+def test_a_checkpoint_of_another_log_is_refused(checkpoint):
+    log = dataclasses.replace(small_data().log, streams=small_data().log.streams[:3])
+    one_line(resume(checkpoint, Data(log, small_data().windows, None)), checkpoint, "do not fit this log", "use those")
+
+
+def test_a_missing_checkpoint_is_named(tmp_path):
+    one_line(resume(tmp_path / "none"), tmp_path / "none", "no such checkpoint", "model_checkpoint")
+
+
+# -- configurations that cannot be used
+
+@pytest.mark.parametrize("text, said", [
+    ('{"epoch": 3}', ["'epoch'", "unknown"]),
+    ('{"model": {"layers": 3}}', ["'model'", "'layers'", "unknown"]),
+    ('{"epochs": "3"}', ["'epochs'", '"3"']),
+    ('{"epochs": 3.5}', ["'epochs'", "3.5"]),
+    ('{"epochs": true}', ["'epochs'", "true"]),
+    ('{"shuffle": 1}', ["'shuffle'"]),
+    ('{"model": 3}', ["'model'", "object"]),
+    ('{"model": {"d_model": 30}}', ["'model.d_model'", "30", "num_heads 4"]),
+    ('{"batch_size": 0}', ["'batch_size'", "at least 1"]),
+    ('{"epochs": -1}', ["'epochs'", "at least 0"]),
+    ('{"model": {"num_heads": -4}}', ["'model.num_heads'", "-4"]),
+    ('{"learning_rate": -1e-3}', ["'learning_rate'", "-0.001"]),
+    ('{"learning_rate": NaN}', ["'learning_rate'", "nan"]),
+    ('{"clip_norm": Infinity}', ["'clip_norm'", "inf"]),
+    ('{"dropout": 1}', ["'dropout'", "below 1"]),
+    ('{"carry": 21}', ["'carry'", "at most src_seq_len 20"]),
+    ('{"schedule": "linear"}', ["'schedule'", "linear"]),
+    ('{"log": "mine.csv"}', ["'mapping'"]),
+    ('{"device": "abacus"}', ["'device'", "abacus", "use cpu"]),
+    ('{"epochs": 3,}', ["line 1", "not valid JSON"]),
+    ('', ["line 1", "not valid JSON"]),
+    ('[{"epochs": 3}]', ["object", "list"]),
+])
+def test_a_configuration_that_cannot_work_is_refused_in_one_line(tmp_path, text, said):
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    one_line(lambda: read_config(path), path, *said)
+
+
+def test_a_missing_configuration_is_named(tmp_path):
+    one_line(lambda: read_config(tmp_path / "config.json"), tmp_path / "config.json", "no such file")
+
+
+def test_dotted_changes_replace_inner_values_and_are_checked(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text('{"epochs": 3, "model": {"num_heads": 2}}')
+    config = read_config(path, {"model.d_model": 64, "learning_rate": 1})
+    assert (config.model, config.epochs, config.learning_rate) == (ModelConfig(64, 2), 3, 1.0)
+    one_line(lambda: read_config(path, {"model.depth": 1}), path, "'model'", "'depth'")
+    one_line(lambda: read_config(path, {"epochs.d_model": 1}), path, "'epochs'", "'d_model'")
+
+
+@pytest.mark.parametrize("item, said", [("epochs", "key=value"), ("=3", "''"), ("epochs=many", "'epochs'"),
+                                        ("model.d_model=3", "'model.d_model'")])
+def test_a_bad_set_is_refused(tmp_path, item, said):
+    path = tmp_path / "config.json"
+    path.write_text("{}")
+    one_line(lambda: training.main([str(path), "--set", item]), said)
+
+
+def test_streams_pick_from_those_of_the_mapping(tmp_path):
+    files = write_log(tmp_path)
+    log = load_data(small_config(**files, streams=["Time", "Actor"])).log
+    assert [stream.name for stream in log.streams] == ["Time", "Actor"]
+    for streams in (["Actors"], [], [["Actor"]]):
+        one_line(lambda: load_data(small_config(**files, streams=streams)), "'streams'", "EventType, Actor,", json.dumps(streams))
+
+
+# -- the command, and what it writes
+
+def command(*arguments, cwd) -> subprocess.CompletedProcess:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run([sys.executable, "-m", "helpers.training", *map(str, arguments)], cwd=cwd, capture_output=True, encoding="utf-8",
+                          env=environment)
+
+
+def test_the_command_writes_every_file_that_the_docstring_lists_and_resumes(tmp_path, monkeypatch):
+    config = tmp_path / "tiny.json"
+    settings = {"src_seq_len": SOURCE, "tgt_seq_len": STEPS, "epochs": 9, "batch_size": 8, "batches": 3, **write_log(tmp_path)}
+    config.write_text(json.dumps(settings))
+    changes = ["--set", "epochs=2", "--set", "model.d_model=8", "model.num_heads=2"]
+    ran = command(config, *changes, "--report", "tables/report.csv", "--history", "tables/history.csv", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    out, about = tmp_path / "build" / "runs" / "tiny", training.__doc__.split("A run leaves in its folder:")[1]
+    assert {path.name for path in out.iterdir()} == set(re.findall(r"\w+\.(?:safetensors|csv|png)", about))
+    assert (out / "loss_per_epoch_full.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("report.csv", "history.csv"):
+        assert (tmp_path / "tables" / name).read_bytes() == (out / name).read_bytes()
+    report, epochs = pd.read_csv(out / "report.csv"), pd.read_csv(out / "epochs.csv")
+    assert report["category"].iloc[-1] == "mean" and len(report) == 18 and report["model"].notna().all()
+    assert epochs["epoch"].tolist() == [0, 1] and epochs["best"].sum() == 1
+    for row in report.itertuples():
+        assert re.search(rf"{row.category} .*{row.model:.3f}", ran.stdout)
+    assert "nan" not in ran.stdout.lower() and "<NA>" not in ran.stdout  # no floor, so nothing is said of a gap
+
+    monkeypatch.chdir(tmp_path)
+    training.main([str(config), *changes, f"model_checkpoint={out / CHECKPOINT}", "out=again"])
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "again" / "report.csv"), report)
+
+    failed = command(config, *changes, "learning_rate=1e30", "out=stopped", cwd=tmp_path)
+    assert failed.returncode == 1 and "Traceback" not in failed.stderr
+    assert failed.stderr.splitlines()[-1].startswith("error: epoch 0, batch 1: the loss of ")
+
+
+@pytest.mark.filterwarnings("ignore:'helpers.training' found in sys.modules")
+@pytest.mark.parametrize("change, said", [("epoch=3", "config.json: unknown key 'epoch'"), ("log=none.csv", "none.csv: no such file"),
+                                          ("out=taken", "taken")])
+def test_the_command_ends_with_one_line_where_it_cannot_go_on(tmp_path, monkeypatch, change, said):
+    monkeypatch.chdir(tmp_path)
+    settings = {"src_seq_len": SOURCE, "tgt_seq_len": STEPS, "epochs": 1, "batches": 1, **write_log(tmp_path)}
+    Path("config.json").write_text(json.dumps(settings))
+    Path("taken").write_text("a file where the run's folder should be")
+    monkeypatch.setattr(sys, "argv", ["training", "config.json", "--set", change])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("helpers.training", run_name="__main__", alter_sys=True)
+    assert caught.value.code.startswith("error: ") and said in caught.value.code and "\n" not in caught.value.code
+
+
+@pytest.mark.parametrize("name, owner, function", [(CHECKPOINT, training, "save_file"), ("history.csv", pd.DataFrame, "to_csv"),
+                                                   ("loss_per_epoch_full.png", Figure, "savefig")])
+def test_nothing_is_overwritten_before_the_new_file_is_whole(tmp_path, monkeypatch, name, owner, function):
+    run = trainer(epochs=2, out=str(tmp_path))
+    run.epoch()
+    run.save()
+    files, old = set(tmp_path.iterdir()), (tmp_path / name).read_bytes()
+    run.epoch()
+    original = getattr(owner, function)
+
+    def break_off(first, path, *rest, **options):
+        original(first, path, *rest, **options)
+        Path(path).write_bytes(Path(path).read_bytes()[:10])
+        raise OSError("no space left")
+
+    monkeypatch.setattr(owner, function, break_off)
+    with pytest.raises(OSError, match="no space left"):
+        run.save()
+    assert (tmp_path / name).read_bytes() == old
+    assert set(tmp_path.iterdir()) == files
+    monkeypatch.undo()
+    run.save()
+    assert (tmp_path / name).read_bytes() != old
