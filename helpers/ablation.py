@@ -4,24 +4,23 @@
 """
 from __future__ import annotations
 
+import argparse
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from helpers.losses import Evaluation
-from helpers.schema import InputError, replace
-from helpers.training import DATA, Trainer, arguments, read_config
+from helpers.schema import InputError
+from helpers.training import DATA, command_line, finished_run, write_table
 
 # What the design of the world says: the categories that each stream's hidden cause touches. See data/README.md.
 TOUCHES = {
-    "EventType": ["Time_Event_Hour"],
-    "Actor": ["EventType", "IsTimesheet", "ApprovedByManagerUserRecordId"],
+    "EventType": ["Time_Event_Minute"],
+    "Actor": ["LocationRecordId"],
     "Recipient": ["LocationRecordId", "Time_Event_Day", "Time_Reference_Day", "Time_Reference_Hour", "Time_Reference_Minute"],
-    "Location": ["HoursWorked"],
-    "CostCode": ["HoursWorked"],
+    "Location": ["Time_Reference_Minute"],
+    "CostCode": ["HoursWorked", "Time_Event_Hour"],
     "JobCode": ["CostCodeRecordId"],
     "Time": ["Time_Event_Minute"],
 }
@@ -36,16 +35,17 @@ def cost(whole: Evaluation, less: Evaluation, stream: str) -> pd.DataFrame:
 
 
 def main() -> None:
-    given, changes = arguments("python -m helpers.ablation", __doc__.splitlines()[0], out=DATA / "stream_ablation.csv")
-    config = read_config(given.config, changes)
-    whole = Trainer(config).fit()
+    parser = argparse.ArgumentParser(prog="python -m helpers.ablation", description="Trains without one stream at a time.")
+    parser.add_argument("--out", default=DATA / "stream_ablation.csv", metavar="CSV", help="default: %(default)s")
+    given, changes = command_line(parser)
+    whole = finished_run(given.config, changes)
     evaluation, streams, tables = whole.evaluation(), [stream.name for stream in whole.data.log.streams], []
     for stream in streams:
         print(f"without {stream}", flush=True)
-        rest = {"streams": [name for name in streams if name != stream], "out": str(Path(config.out) / f"without_{stream}")}
-        tables.append(cost(evaluation, Trainer(read_config(given.config, changes | rest)).fit().evaluation(), stream))
+        rest = {"streams": [name for name in streams if name != stream], "out": str(Path(whole.config.out) / f"without_{stream}")}
+        tables.append(cost(evaluation, finished_run(given.config, changes | rest).evaluation(), stream))
     table = pd.concat(tables)
-    replace(Path(given.out), lambda path: table.to_csv(path, index=False, float_format="%.5f"))
+    write_table(given.out, table.round(5))
     touched = table[[category in TOUCHES[stream] for stream, category in zip(table["stream"], table["category"])]]
     print(touched.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
 

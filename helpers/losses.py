@@ -18,7 +18,7 @@ from helpers.events import TRAIN, Log
 from helpers.windows import Windows
 
 BASELINES = ("marginal", "copy_last", "markov")
-PRIOR_WEIGHTS = (0.1, 0.3, 1, 3, 10, 30, 100, 300)  # how many observations a baseline's back-off may count for
+PRIOR_WEIGHTS = (0.001, 0.01, 0.1, 0.3, 1, 3, 10, 30, 100, 300)  # how many observations a baseline's back-off may count for
 
 
 def category_losses(logits: Tensor, target: Tensor, sizes: list[int]) -> Tensor:

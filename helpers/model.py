@@ -51,6 +51,22 @@ def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, **options) -> Tensor:
     return out.transpose(1, 2).flatten(2)
 
 
+class Heads(nn.Module):
+    """One linear head per category, side by side: (..., d) -> (..., V).
+
+    A value's weights are its vector in the event embedding (Press and Wolf 2017), so that what stays as it
+    was, and most of an event does, need not be learned value by value.
+    """
+
+    def __init__(self, values: nn.Embedding):
+        super().__init__()
+        self.weight = values.weight
+        self.bias = nn.Parameter(torch.zeros(values.num_embeddings))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+
 class StreamLinear(nn.Module):
     """A linear map for each of S streams: (S, N, d_in) -> (S, N, d_out) in one batched matrix product."""
 
@@ -143,7 +159,7 @@ class MultiStreamModel(nn.Module):
         self.encoder_norm = StreamNorm(streams, d_model)
         self.decoder = nn.ModuleList(DecoderLayer(d_model, num_heads, dropout) for _ in range(decoder_layers))
         self.decoder_norm = nn.LayerNorm(d_model)
-        self.heads = nn.Linear(d_model, sum(self.sizes))
+        self.heads = Heads(self.embedding.values)
 
     def encode(self, histories: Tensor, known: Tensor) -> Tensor:
         """The states: (B, S, T, C) and (B, S, T) -> (B, S*carry, d)."""
@@ -180,7 +196,7 @@ class PlainModel(nn.Module):
         self.encoders = nn.ModuleDict({name: nn.TransformerEncoder(nn.TransformerEncoderLayer(d_model, **shape), encoder_layers,
                                                                    nn.LayerNorm(d_model), enable_nested_tensor=False) for name in streams})
         self.decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(d_model, **shape), decoder_layers, nn.LayerNorm(d_model))
-        self.heads = nn.Linear(d_model, sum(sizes))
+        self.heads = Heads(self.embedding.values)
 
     def forward(self, batch: Batch) -> Tensor:  # -> logits (B, U, V)
         states = []

@@ -60,7 +60,7 @@ def category_ladder(axes: Axes, report: pd.DataFrame) -> Axes:
                                          (rows["model"], "o", BLUE, "model"), (rows["floor"], "|", GREEN, "floor: nothing beats it")):
         axes.plot(values, y, marker, color=colour, label=name, markersize=15 if marker == "|" else 8, markeredgewidth=3 if marker == "|" else 1)
     axes.set_yticks(y, rows["category"])
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.35, -0.1), ncols=4, fontsize=12)
     return _finish(axes, xlabel="loss (nats)", title="What each category could lose, and does")
 
 
@@ -70,6 +70,17 @@ def category_ranges(axes: Axes, ranges: pd.DataFrame) -> Axes:
     axes.hlines(rows.index, rows["min"], rows["max"], color=BLUE, linewidth=7)
     axes.set_yticks(rows.index, rows["category"])
     return _finish(axes, xlabel="validation loss over the epochs (nats)", title="Ranges of loss by category")
+
+
+def gradient_norms(axes: Axes, norms: pd.DataFrame) -> Axes:
+    """The norm of each stream's gradients by epoch: a row an epoch, a column a stream."""
+    colours = (BLUE, ORANGE, GREEN, PINK, SKY, GREY, "#000000", "#E69F00")
+    for i, stream in enumerate(norms):
+        axes.plot(norms.index, norms[stream], "o^sDvPX*"[i % 8] + "-", color=colours[i % 8], label=stream)
+    axes.set_yscale("log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return _finish(axes, xlabel="epoch", ylabel="norm of the gradients", title="How much each stream's encoder is pulled")
 
 
 def gap_by_step(axes: Axes, gaps: pd.Series) -> Axes:

@@ -3,7 +3,7 @@
     python -m helpers.training data/working_run.json [--set key=value ...] [--report out.csv] [--history out.csv]
 
 A run leaves in its folder: checkpoint.safetensors, history.csv (losses and gradient norms by epoch and name),
-epochs.csv, category_ranges.csv, report.csv, and loss_per_epoch_full.png.
+epochs.csv, category_ranges.csv, report.csv, loss_per_epoch_full.png and category_ladder.png.
 """
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ from helpers.model import MultiStreamModel
 from helpers.schema import WORKPLACE, InputError, filled, read_json, read_mapping, replace
 from helpers.windows import Batch, Windows
 
-DATA = Path(__file__).resolve().parent.parent / "data"
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT / "data"
 VALIDATION_WINDOWS = 2000  # as many windows, evenly spaced in time, tell the validation loss of an epoch
 
 
@@ -69,7 +70,7 @@ class Config:
     device: str = "cpu"
     log: str | None = None  # null: the built-in log and its floors
     mapping: str | None = None
-    out: str | None = None  # null: build/runs/ and the configuration's name
+    out: str | None = None  # null: the project's build/runs/ and the configuration's name
 
 
 def read_config(path: str | Path, changes: dict | None = None) -> Config:
@@ -88,7 +89,7 @@ def read_config(path: str | Path, changes: dict | None = None) -> Config:
         place[last] = value
     config = filled(Config, given, str(path))
     check_config(config, str(path))
-    config.out = config.out or str(Path("build/runs") / Path(path).stem)
+    config.out = config.out or str(ROOT / "build" / "runs" / Path(path).stem)
     return config
 
 
@@ -278,17 +279,22 @@ class Trainer:
         return rows.groupby("name", sort=False)["value"].agg(["min", "max"]).rename_axis("category").reset_index()
 
     def evaluation(self, part: int = TEST, origins: np.ndarray | None = None) -> Evaluation:
-        """The best epoch's model, the baselines and the floor on one part."""
+        """The best epoch's model, the baselines and the floor on one part: all its windows, or those of `origins`."""
         current = self._weights()
-        self.model.load_state_dict(self.best)
+        self._put(self.best)
         try:
             return evaluate(self.model, self.data.windows[part], fit_baselines(self.data.log), self.data.floors,
                             origins, self.config.device, self.progress)
         finally:
-            self.model.load_state_dict(current)
+            self._put(current)
 
     def _weights(self) -> dict[str, Tensor]:
-        return {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+        return {name: tensor.detach().clone() for name, tensor in self.model.named_parameters()}
+
+    @torch.no_grad()
+    def _put(self, weights: dict[str, Tensor]) -> None:
+        for name, parameter in self.model.named_parameters():
+            parameter.copy_(weights[name])
 
     # -- the disk
 
@@ -296,7 +302,7 @@ class Trainer:
         """Writes the checkpoint and the tables; each takes the old one's place when it is whole."""
         out = Path(self.config.out)
         out.mkdir(parents=True, exist_ok=True)
-        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        tensors = {f"model.{name}": tensor for name, tensor in self._weights().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
         for name, parameter in self.model.named_parameters():
             tensors |= {f"optimizer.{key}.{name}": value for key, value in self.optimizer.state[parameter].items()}
@@ -306,9 +312,7 @@ class Trainer:
         replace(out / "history.csv", lambda path: pd.DataFrame(self.history).to_csv(path, index=False))
         replace(out / "epochs.csv", lambda path: self.epochs().to_csv(path, index=False))
         replace(out / "category_ranges.csv", lambda path: self.category_ranges().to_csv(path, index=False))
-        figure = Figure(figsize=(8, 4.5), layout="constrained")
-        plots.loss_per_epoch(figure.subplots(), self.epochs())
-        replace(out / "loss_per_epoch_full.png", lambda path: figure.savefig(path, dpi=120, format="png"))
+        write_figure(out / "loss_per_epoch_full.png", plots.loss_per_epoch, self.epochs(), (8, 4.5))
 
     def _identity(self) -> dict:
         """What must be the same for a checkpoint to be resumed: all but where it lies and where it runs."""
@@ -341,7 +345,7 @@ class Trainer:
             return {name.removeprefix(prefix): tensor.to(device) for name, tensor in tensors.items() if name.startswith(prefix)}
 
         try:
-            self.model.load_state_dict(group("model."))
+            self._put(group("model."))
             self.best = group("best.")
             states = {key: group(f"optimizer.{key}.") for key in ("step", "exp_avg", "exp_avg_sq")}
             for name, parameter in self.model.named_parameters():
@@ -365,15 +369,39 @@ def show(report: pd.DataFrame) -> str:
     return report.astype({"size": "string"}).fillna({"size": ""}).to_string(index=False, float_format="{:.3f}".format, na_rep="")
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m helpers.training", description="Trains one configuration and reports on it.")
+def write_table(path: str | Path, table: pd.DataFrame) -> None:
+    """Writes a CSV, making its folder; it takes the old one's place when it is whole."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    replace(Path(path), lambda part: table.to_csv(part, index=False))
+
+
+def write_figure(path: Path, plot, table: pd.DataFrame, size: tuple[float, float]) -> None:
+    """Writes what ``plot(axes, table)`` draws as PNG; the size is in inches."""
+    figure = Figure(figsize=size, layout="constrained")
+    plot(figure.subplots(), table)
+    replace(path, lambda part: figure.savefig(part, dpi=120, format="png"))
+
+
+def finished_run(path: str | Path, changes: dict | None = None) -> Trainer:
+    """The trained run of a configuration: from its folder where it lies there, trained now where it doesn't."""
+    config = read_config(path, changes)
+    data, checkpoint = load_data(config), Path(config.out) / "checkpoint.safetensors"
+    trainer = Trainer(config, data)
+    if checkpoint.exists():
+        try:
+            trainer.load(checkpoint)
+        except InputError as error:
+            print(f"{error}; training anew")
+            trainer = Trainer(config, data)
+    return trainer.fit()
+
+
+def command_line(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> tuple[argparse.Namespace, dict]:
+    """Parses a command line that begins with a configuration; also returns what its --set changes."""
     parser.add_argument("config", help="a configuration in JSON, such as data/working_run.json")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
                         help="replace values, such as model.d_model=64 epochs=5")
-    parser.add_argument("--report", metavar="CSV", help="write the category report of the test part here as well")
-    parser.add_argument("--history", metavar="CSV", help="write losses and gradient norms by epoch here as well")
-    given = parser.parse_args(arguments)
-    changes = {}
+    given, changes = parser.parse_args(arguments), {}
     for item in given.set:
         key, equals, value = item.partition("=")
         if not equals:
@@ -382,22 +410,29 @@ def main(arguments: list[str] | None = None) -> None:
             changes[key] = json.loads(value)
         except json.JSONDecodeError:
             changes[key] = value
+    return given, changes
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m helpers.training", description="Trains one configuration and reports on it.")
+    parser.add_argument("--report", metavar="CSV", help="write the category report of the test part here as well")
+    parser.add_argument("--history", metavar="CSV", help="write losses and gradient norms by epoch here as well")
+    given, changes = command_line(parser, arguments)
     config = read_config(given.config, changes)
     trainer = Trainer(config)
     for note in trainer.data.log.notes:
         print(note)
-    trainer.fit()
-    evaluation = trainer.evaluation()
+    evaluation = trainer.fit().evaluation()
     report = evaluation.report()
     history = pd.DataFrame(trainer.history)
     for path, table in ((Path(config.out) / "report.csv", report), (given.report, report), (given.history, history)):
         if path:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            replace(Path(path), lambda part: table.to_csv(part, index=False))
+            write_table(path, table)
+    write_figure(Path(config.out) / "category_ladder.png", plots.category_ladder, report, (10, 7))
     print(f"\nTest part, all steps of the horizon, losses in nats:\n{show(report)}\n")
     if trainer.data.floors is not None:
         print(f"Mean gap over all steps {report['gap'].iloc[-1]:.4f}, at the first step {evaluation.report(1)['gap'].iloc[-1]:.4f}.")
-    print(f"Everything is in {config.out}/.")
+    print(f"Everything is in {config.out}.")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import sys
 from bisect import bisect
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
@@ -30,7 +31,8 @@ from helpers.schema import CATEGORY_NAMES, InputError, replace
 DATA = Path(__file__).resolve().parent.parent / "data"
 EVENT_TYPES = ["punch_in", "break_start", "break_end", "shift_scheduled", "punch_out",
                "timesheet_submitted", "timesheet_approved", "timesheet_mended", "job_transfer"]
-START_HOURS = (4, 6, 8, 10)
+START_HOURS, START_MINUTES, PAID_HOURS = (5, 7, 9, 11), (0, 15, 30, 45), (5, 6, 7, 8)
+CHANGE = 0.12  # probability a day that a habit changes
 NOON = 12 * 60  # hidden causes change once a day, at noon, when some have started and some have not
 DAY = 24 * 60
 
@@ -75,53 +77,46 @@ class Outcome(NamedTuple):
     choices: dict  # category -> Choice
 
 
-def _minutes(early: float, quarters: tuple[int, ...], serviced: bool) -> Choice:
-    """Minutes in two quarters of an hour, the first with probability `early`; a third of a serviced terminal's
-    stamps are rounded to the quarter hour."""
-    rounded = 0.35 if serviced else 0.0
-    chance = dict(zip(quarters, (early, 1 - early))) if len(quarters) == 2 else dict.fromkeys(quarters, 1 / len(quarters))
-    return Choice({m: chance[m // 15] * ((1 - rounded) / 15 + rounded * (m % 15 == 0)) for m in range(60) if m // 15 in chance})
+@cache
+def habit(values: tuple, favourite, p: float) -> Choice:
+    """The favourite with probability p, each of the others with an equal share of the rest."""
+    return Choice({value: p if value == favourite else (1 - p) / (len(values) - 1) for value in values})
 
 
-# What takes two stamps in one hour (a break; punching out and handing in the timesheet) has its first in
-# the first half hour and its second in the other: soon, or late where that hour of the day is rushed.
-ANY_MINUTE = {on: _minutes(0, (0, 1, 2, 3), on) for on in (False, True)}
-FIRST_STAMP = {on: _minutes(0.5, (0, 1), on) for on in (False, True)}
-SECOND_STAMP = {(on, rushed): _minutes(0.1 if rushed else 0.9, (2, 3), on) for on in (False, True) for rushed in (False, True)}
-TERMINALS = ("punch_in", "break_end", "shift_scheduled", "timesheet_submitted")
-FIRST, SECOND = ("break_start", "punch_out"), ("break_end", "timesheet_submitted")
-QUARTERS_OFF = {-1: 0.1, 0: 0.8, 1: 0.1}  # the clock's paid time, in quarter hours around the plan
-HOURS_PAID = {hours: Choice({int(4 * hours) + off: p for off, p in QUARTERS_OFF.items()}) for hours in (5.5, 7, 7.5, 9)}
-NEXT_START = {old: Choice({h: 0.4 if h == old else 0.2 for h in START_HOURS}) for old in START_HOURS}
-HALF_HOURS = Choice({0: 0.5, 30: 0.5})
+@cache
+def minutes(half: int, quarter: int) -> Choice:
+    """Minutes of an hour, in fives: mostly in this half of it, and mostly in this quarter of the half."""
+    return Choice({m: (0.75 if m // 30 == half else 0.25) * (0.75 if m // 15 % 2 == quarter else 0.25) / 3 for m in range(0, 60, 5)})
+
+
+@cache
+def arrival(planned: int) -> Choice:
+    """Minutes of punching in, in fives: mostly in the quarter of an hour that begins as planned."""
+    return Choice({m: (0.7 if m // 15 == planned // 15 else 0.1) / 3 for m in range(0, 60, 5)})
 
 
 class Causes:
-    """What nobody in the log sees: each stream alone shows one of these. See data/README.md."""
+    """What nobody in the log sees: each stream alone shows one of these habits well. See data/README.md."""
 
     def __init__(self, workplace: Workplace, rng: random.Random):
         self.sites, self.jobs = workplace.names("SITE-", 10), workplace.names("JOB-", 7)
         self.cost_codes, self.leads = workplace.names("CC-", 10), workplace.names("L", 10)
-        self.disrupted = dict.fromkeys(self.sites, False)  # Location: people are sent home early
-        self.overtime = dict.fromkeys(self.cost_codes, False)  # CostCode: shifts run two hours longer
-        self.strict = dict.fromkeys(self.leads, False)  # Actor: the lead mends timesheets
-        self.serviced = dict.fromkeys(TERMINALS, False)  # EventType: its terminal rounds stamps and holds people up
-        self.rushed = dict.fromkeys(range(24), False)  # Time: what takes two stamps takes longer at this hour
-        self.cost_of = {job: self.cost_codes[i % len(self.cost_codes)] for i, job in enumerate(self.jobs)}  # JobCode
-        self.next_site = {s: Choice({t: 0.7 if t == s else 0.3 / (len(self.sites) - 1) for t in self.sites}) for s in self.sites}
-        self.next_job = {j: Choice({k: 1 / (len(self.jobs) - 1) for k in self.jobs if k != j}) for j in self.jobs}
-        for _ in range(30):  # forget the beginning
-            self.change(rng)
+        self.choices = {  # stream -> whose habit it is, and out of which values
+            "Actor": (self.leads, self.sites),  # the site that a lead sends people to
+            "Location": (self.sites, START_MINUTES),  # the minute at which shifts planned at a site begin
+            "CostCode": (self.cost_codes, PAID_HOURS),  # how long a project's shifts are
+            "JobCode": (self.jobs, self.cost_codes),  # the cost code that a job is booked to
+            "EventType": (EVENT_TYPES, (0, 1)),  # the quarter of a half hour in which such events happen
+            "Time": (range(24), (0, 1)),  # the half of this hour of the day in which things happen
+        }
+        self.of = {stream: {key: rng.choice(values) for key in keys} for stream, (keys, values) in self.choices.items()}
 
     def change(self, rng: random.Random) -> None:
-        """One noon: every cause may begin or end (probabilities a day)."""
-        for cause, begins, ends in ((self.disrupted, 0.08, 0.20), (self.overtime, 0.08, 0.20), (self.strict, 0.06, 0.15),
-                                    (self.serviced, 0.05, 0.10), (self.rushed, 0.25, 0.25)):
-            for key, on in cause.items():
-                cause[key] = on ^ (rng.random() < (ends if on else begins))
-        for job, code in self.cost_of.items():
-            if rng.random() < 0.10:
-                self.cost_of[job] = rng.choice([c for c in self.cost_codes if c != code])
+        """One noon: every habit may change to any other."""
+        for stream, (keys, values) in self.choices.items():
+            for key in keys:
+                if rng.random() < CHANGE:
+                    self.of[stream][key] = rng.choice([value for value in values if value != self.of[stream][key]])
 
 
 @dataclass
@@ -140,11 +135,11 @@ class Person:
 
     name: str
     lead: str
+    part_time: bool  # paid an hour less a shift
     job: str
     plan: Shift  # the next shift
     shift: Shift  # the shift at hand
     last: str = "timesheet_approved"
-    day: int = 0
     hour: int = 0
     cost_code: str | None = None
     quarters: int | None = None  # hours worked in the shift at hand, in quarter hours
@@ -158,8 +153,11 @@ class Calendar:
             first = date.fromisoformat(workplace.start)
         except ValueError:
             raise InputError(f"start: '{workplace.start}' is not a date; write it as 2022-01-31") from None
-        self.dates = [first + timedelta(days=i) for i in range(workplace.days + 30)]
-        self.month_day = [(d.month, d.day) for d in self.dates]
+        try:  # shifts are planned a few days beyond the last
+            dates = [first + timedelta(days=i) for i in range(workplace.days + 30)]
+        except OverflowError:
+            raise InputError(f"start: '{workplace.start}' and {workplace.days} days lead beyond the year 9999; begin earlier") from None
+        self.month_day = [(d.month, d.day) for d in dates]
 
 
 def _event(calendar: Calendar, person: Person, kind: str, actor: str, day: int, hour: int, of: Shift, **fields) -> dict:
@@ -177,47 +175,41 @@ def _event(calendar: Calendar, person: Person, kind: str, actor: str, day: int, 
 
 def next_outcomes(person: Person, causes: Causes, calendar: Calendar) -> list[Outcome]:
     """Every event that can come next for this employee; the probabilities sum to 1."""
-    now, hour, last = person.shift, person.hour, person.last
+    now, hour, last, of = person.shift, person.hour, person.last, causes.of
     work = dict(CostCodeRecordId=person.cost_code, JobCodeRecordId=person.job)
 
-    def outcome(p, kind, actor, day, hour, of, choices={}, **fields):
-        serviced, rushed = causes.serviced.get(kind, False), causes.rushed[hour]
-        minute = FIRST_STAMP[serviced] if kind in FIRST else SECOND_STAMP[serviced, rushed] if kind in SECOND else ANY_MINUTE[serviced]
-        return Outcome(p, _event(calendar, person, kind, actor, day, hour, of, **fields), {"Time_Event_Minute": minute, **choices})
+    def outcome(p, kind, actor, day, hour, shift, choices={}, **fields):
+        minute = minutes(of["Time"][hour], of["EventType"][kind])
+        return Outcome(p, _event(calendar, person, kind, actor, day, hour, shift, **fields), {"Time_Event_Minute": minute, **choices})
 
-    delays = ((0, 0.4), (1, 0.6)) if causes.serviced.get(last) else ((0, 0.95), (1, 0.05))
     if last == "punch_in":
-        return [outcome(p, "break_start", person.name, now.day, hour + 2 + late, now, **work) for late, p in delays]
+        return [outcome(1.0, "break_start", person.name, now.day, hour + 2, now, **work)]
     if last == "break_start":
-        return [outcome(1.0, "break_end", person.name, now.day, hour, now, **work)]
+        return [outcome(1.0, "break_end", person.name, now.day, hour + 1, now, **work)]
     if last == "break_end":
-        plan = dict(Time_Reference_Hour=NEXT_START[now.hour], Time_Reference_Minute=HALF_HOURS,
-                    LocationRecordId=causes.next_site[now.site])
-        return [outcome(p * chance, "shift_scheduled", person.lead, now.day, hour + 1 + late,
-                        Shift(now.day + gap, now.hour, 0, now.site), plan)
-                for late, p in delays for gap, chance in ((1, 0.7), (2, 0.2), (3, 0.1))]
+        plan = dict(LocationRecordId=habit(tuple(causes.sites), of["Actor"][person.lead], 0.6),
+                    Time_Reference_Hour=habit(START_HOURS, now.hour, 0.6),
+                    Time_Reference_Minute=habit(START_MINUTES, of["Location"][now.site], 0.7))
+        return [outcome(p, "shift_scheduled", person.lead, now.day, hour + 1, Shift(now.day + days, now.hour, 0, now.site), plan)
+                for days, p in ((1, 0.7), (2, 0.2), (3, 0.1))]
     if last == "shift_scheduled":
-        long = 0.9 if causes.overtime[person.cost_code] else 0.03
-        docked = 0.9 if causes.disrupted[now.site] else 0.03
-        return [outcome(p * q * chance, "punch_out", person.lead, now.day, now.hour + hours + 1 - (unpaid > 0) + late, now,
-                        {"HoursWorked": HOURS_PAID[hours - unpaid]}, **work)
-                for hours, p in ((7, 1 - long), (9, long)) for unpaid, q in ((0, 1 - docked), (1.5, docked)) for late, chance in delays]
+        paid = habit(PAID_HOURS, of["CostCode"][person.cost_code], 0.7)
+        return [outcome(p, "punch_out", person.lead, now.day, now.hour + 1 + hours - person.part_time, now,
+                        HoursWorked=4 * (hours - person.part_time), **work) for hours, p in paid.table.items()]
+    sheet = work | dict(HoursWorked=person.quarters)
     if last == "punch_out":
-        return [outcome(1.0, "timesheet_submitted", person.name, now.day, hour, now,
-                        **work | dict(IsTimesheet="yes", HoursWorked=person.quarters))]
+        return [outcome(1.0, "timesheet_submitted", person.name, now.day, hour + 1, now, **sheet | dict(IsTimesheet="yes"))]
     if last == "timesheet_submitted":
-        mends = 0.9 if causes.strict[person.lead] else 0.03
-        return [outcome(p * chance, kind, person.lead, now.day, hour + 1 + late, now, **work | dict(
-                    IsTimesheet=sheet, HoursWorked=person.quarters - off, ApprovedByManagerUserRecordId=signed))
-                for kind, p, sheet, off, signed in (("timesheet_approved", 1 - mends, "yes", 0, person.lead),
-                                                    ("timesheet_mended", mends, "corrected", 4, None))
-                for late, chance in delays]
+        sheet["ApprovedByManagerUserRecordId"] = person.lead
+        return [outcome(p, kind, person.lead, now.day, hour + 1, now, **sheet | dict(IsTimesheet=mark))
+                for p, kind, mark in ((0.85, "timesheet_approved", "yes"), (0.15, "timesheet_mended", "corrected"))]
     plan, moves = person.plan, 0.1 if last != "job_transfer" else 0.0
+    booked = habit(tuple(causes.cost_codes), of["JobCode"][person.job], 0.7)
     outcomes = [outcome(1 - moves, "punch_in", person.lead, plan.day, plan.hour, plan,
-                        CostCodeRecordId=causes.cost_of[person.job], JobCodeRecordId=person.job)]
+                        {"CostCodeRecordId": booked, "Time_Event_Minute": arrival(plan.minute)}, JobCodeRecordId=person.job)]
     if moves:
-        outcomes.append(outcome(moves, "job_transfer", person.lead, plan.day, plan.hour - 1, plan,
-                                {"JobCodeRecordId": causes.next_job[person.job]}))
+        others = habit(tuple(causes.jobs), person.job, 0.0)
+        outcomes.append(outcome(moves, "job_transfer", person.lead, plan.day, plan.hour - 1, plan, {"JobCodeRecordId": others}))
     return outcomes
 
 
@@ -247,7 +239,7 @@ def floors(outcomes: list[Outcome], event: dict) -> list[float]:
 def happen(person: Person, event: dict) -> None:
     """Takes an event into the employee's state."""
     kind = event["EventType"]
-    person.last, person.day, person.hour = kind, event["day"], event["Time_Event_Hour"]
+    person.last, person.hour = kind, event["Time_Event_Hour"]
     if kind == "punch_in":
         person.shift, person.cost_code, person.quarters = person.plan, event["CostCodeRecordId"], None
     elif kind == "shift_scheduled":
@@ -273,8 +265,8 @@ def hire(workplace: Workplace, causes: Causes, rng: random.Random) -> list[Perso
     staff = [f"E{i + 1:03d}" for i in range(workplace.employees - len(causes.leads))]
     people = []
     for i, name in enumerate(staff):
-        plan = Shift(rng.randrange(2), rng.choice(START_HOURS), rng.choice((0, 30)), rng.choice(causes.sites))
-        people.append(Person(name, causes.leads[i % len(causes.leads)], rng.choice(causes.jobs), plan, plan))
+        plan = Shift(rng.randrange(2), rng.choice(START_HOURS), rng.choice(START_MINUTES), rng.choice(causes.sites))
+        people.append(Person(name, causes.leads[i % len(causes.leads)], i % 3 == 0, rng.choice(causes.jobs), plan, plan))
     return people
 
 
