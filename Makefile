@@ -3,21 +3,25 @@ BIN := .venv/bin
 READY := .venv/.ready
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help run test lab clean
+.PHONY: help run test test-long lab clean
 
 help:
-	@echo "make run    run every notebook in order; executed copies and HTML pages go to build/notebooks"
-	@echo "make test   run the tests, then every notebook against its stored outputs"
-	@echo "make lab    open the notebooks in JupyterLab"
-	@echo "make clean  remove .venv, build (trained models too) and caches"
+	@echo "make run        run every notebook in order; executed copies and HTML pages go to build/notebooks"
+	@echo "make test       run the tests, then every notebook against its stored outputs"
+	@echo "make test-long  the tests that take minutes: the log remade, public logs where they are at hand"
+	@echo "make lab        open the notebooks in JupyterLab"
+	@echo "make clean      remove .venv, build (trained models too) and caches"
 	@echo "The first of these that needs .venv builds it; PYTHON=/path/to/python3.11 picks the Python."
 
 run: $(READY)
 	$(BIN)/python -m helpers.course
 
 test: $(READY)
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests -m "not long"
 	$(if $(NOTEBOOKS),$(BIN)/python -m pytest --nbval --nbval-current-env notebooks)
+
+test-long: $(READY)
+	$(BIN)/python -m pytest tests -m long
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks

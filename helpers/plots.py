@@ -31,15 +31,17 @@ def loss_per_epoch(axes: Axes, epochs: pd.DataFrame) -> Axes:
 
 def histories(axes: Axes, log: Log, index: np.ndarray, origin: int) -> Axes:
     """The histories (streams, history) of one origin on a timeline; places that name no event are padding."""
+    earliest = -1.0
     for s, events in enumerate(index):
         events = events[events < len(log)]
         hours = (log.time[events] - log.time[origin]) / np.timedelta64(1, "h")
+        earliest = min(earliest, hours.min())
         axes.plot(hours, np.full(len(events), s), "|", markersize=22, markeredgewidth=2, color=BLUE)
         axes.text(0.4, s, f"  back {_span(-hours.min())}", va="center", fontsize=11)
     axes.plot(np.zeros(len(index)), np.arange(len(index)), "o", color=ORANGE, markersize=9, label="origin")
     axes.set_xscale("symlog", linthresh=1)
-    axes.set_xlim(right=8)
     axes.set_xticks([-1000, -100, -10, -1, 0], ["-1000", "-100", "-10", "-1", "0"])
+    axes.set_xlim(1.5 * earliest, 8)
     axes.set_yticks(range(len(index)), [stream.name for stream in log.streams])
     axes.invert_yaxis()
     axes.legend(frameon=False, loc="lower left")

@@ -11,6 +11,7 @@ import argparse
 import json
 import math
 import sys
+import zlib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -319,7 +320,7 @@ class Trainer:
         config = asdict(self.config)
         for key in ("model_checkpoint", "out", "device"):
             del config[key]
-        return config
+        return config | {"checksum of the log": zlib.crc32(self.data.log.table.tobytes())}
 
     def load(self, path: str | Path) -> None:
         """Takes up a checkpoint, as if this run had never been interrupted; an InputError names the file otherwise."""

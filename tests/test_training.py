@@ -15,13 +15,15 @@ import pandas as pd
 import pytest
 import torch
 from matplotlib.figure import Figure
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from helpers import training
 from helpers.events import TEST, TRAIN, VALIDATION
 from helpers.losses import category_losses, evaluate, fit_baselines, multi_objective_loss
 from helpers.schema import InputError
-from helpers.training import Config, Data, ModelConfig, ReadyBatches, Trainer, TrainingStopped, load_data, rate, read_config
+from helpers.training import (Config, Data, ModelConfig, ReadyBatches, Trainer, TrainingStopped, finished_run, load_data, rate,
+                              read_config)
 from small import SOURCE, STEPS, small_config, small_data, write_log
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,7 +68,7 @@ def test_reference_run_is_the_summary_key_for_key():
 
 def test_what_the_reference_run_leaves_open_defaults_to_its_runtime_settings():
     config = read_config(ROOT / "data" / "reference_run.json")
-    assert config == Config(out="build/runs/reference_run")
+    assert config == Config(out=str(ROOT / "build" / "runs" / "reference_run"))
     assert (config.device, config.learning_rate, config.schedule, config.shuffle, config.carry) == ("cpu", 1e-5, "constant", False, 1)
     assert (config.weight_decay, config.clip_norm, config.dropout) == (0, None, 0)
 
@@ -209,7 +211,7 @@ def test_the_best_epoch_has_the_least_validation_loss_and_its_weights_are_kept_a
     assert same(run.best, weights[1]) and same(resume(tmp_path / CHECKPOINT, epochs=3)().best, weights[1])
     report = run.evaluation(TEST).report()
     assert same(run._weights(), weights[2])
-    run.model.load_state_dict(weights[1])
+    run._put(weights[1])
     expected = evaluate(run.model, run.data.windows[TEST], fit_baselines(run.data.log)).report()
     pd.testing.assert_frame_equal(report, expected)
 
@@ -252,7 +254,7 @@ def test_a_loss_that_is_no_number_stops_and_leaves_the_last_good_checkpoint(tmp_
     kept = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     start = sum(run.sizes[:run.names.index("HoursWorked")])
     with torch.no_grad():
-        run.model.heads.weight[start] = math.nan
+        run.model.heads.bias[start] = math.nan
     with pytest.raises(TrainingStopped, match="epoch 1, batch 0: .*HoursWorked"):
         run.fit()
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == kept
@@ -334,6 +336,90 @@ def test_a_missing_checkpoint_is_named(tmp_path):
     one_line(resume(tmp_path / "none"), tmp_path / "none", "no such checkpoint", "model_checkpoint")
 
 
+# -- a run that is finished, or will be
+
+@pytest.fixture
+def config_file(tmp_path):
+    """Writes a small configuration that is to run in a folder of its own; changes replace its values."""
+    files = write_log(tmp_path)
+
+    def write(**changes) -> Path:
+        settings = dict(src_seq_len=SOURCE, tgt_seq_len=STEPS, epochs=2, batch_size=8, batches=3, learning_rate=1e-3,
+                        model={"d_model": 8, "num_heads": 2}, out=str(tmp_path / "run"), **files)
+        path = tmp_path / "mine.json"
+        path.write_text(json.dumps(settings | changes))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def trained(monkeypatch) -> list[int]:
+    """The epochs that are trained from here on."""
+    epochs, epoch = [], Trainer.epoch
+    monkeypatch.setattr(Trainer, "epoch", lambda run: (epochs.append(run.epochs_done), epoch(run))[1])
+    return epochs
+
+
+def test_a_finished_run_is_trained_where_there_is_none(config_file, trained, tmp_path, capsys):
+    run = finished_run(config_file())
+    assert trained == [0, 1] and run.epochs_done == 2 and "training anew" not in capsys.readouterr().out
+    assert (tmp_path / "run" / CHECKPOINT).is_file()
+    assert same(run._weights(), Trainer(read_config(config_file()), run.data, progress=False).fit()._weights())
+
+
+def test_a_finished_run_is_taken_up_without_training_a_step(config_file, trained, tmp_path, capsys):
+    first, written = finished_run(config_file()), (tmp_path / "run" / CHECKPOINT).stat().st_mtime_ns
+    trained.clear()
+    again = finished_run(config_file())
+    assert trained == [] and "training anew" not in capsys.readouterr().out
+    assert (tmp_path / "run" / CHECKPOINT).stat().st_mtime_ns == written
+    assert same(again._weights(), first._weights()) and same(again.best, first.best) and again.history == first.history
+
+
+def test_an_interrupted_run_is_finished_from_where_it_stopped(config_file, trained):
+    run = Trainer(read_config(config_file()), progress=False)
+    run.epoch()
+    run.save()
+    trained.clear()
+    finished = finished_run(config_file())
+    assert trained == [1] and same(finished._weights(), run.fit()._weights())
+
+
+@pytest.mark.parametrize("change, note", [({"learning_rate": 2e-3}, "'learning_rate' is 0.001 there and 0.002 here"),
+                                          ({"model": {"d_model": 16, "num_heads": 2}}, "another configuration: 'model'")])
+def test_a_run_of_another_configuration_is_trained_anew_with_a_note(config_file, trained, tmp_path, capsys, change, note):
+    finished_run(config_file())
+    trained.clear()
+    capsys.readouterr()
+    run, said = finished_run(config_file(**change)), capsys.readouterr().out
+    assert trained == [0, 1]
+    assert note in said and "training anew" in said and str(tmp_path / "run" / CHECKPOINT) in said
+    unspoiled = Trainer(read_config(config_file(**change)), run.data, progress=False).fit()
+    assert same(run._weights(), unspoiled._weights())
+    trained.clear()
+    assert same(finished_run(config_file(**change))._weights(), run._weights()) and trained == []  # it took the old one's place
+
+
+def test_a_run_cut_short_on_the_disk_is_trained_anew_with_a_note(config_file, trained, tmp_path, capsys):
+    checkpoint = tmp_path / "run" / CHECKPOINT
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes(b"half a file")
+    assert finished_run(config_file()).epochs_done == 2 and trained == [0, 1]
+    assert "not a whole checkpoint" in (said := capsys.readouterr().out) and "training anew" in said
+
+
+def test_a_run_that_fits_only_in_part_leaves_no_trace_in_the_new_one(config_file, trained, tmp_path, capsys):
+    first, checkpoint = finished_run(config_file()), tmp_path / "run" / CHECKPOINT
+    with safe_open(checkpoint, "pt") as file:
+        tensors, about = {name: file.get_tensor(name) for name in file.keys() if name != "random"}, file.metadata()
+    save_file(tensors, checkpoint, about)
+    trained.clear()
+    again = finished_run(config_file())
+    assert trained == [0, 1] and "do not fit this log" in capsys.readouterr().out
+    assert same(again._weights(), first._weights()) and again.history == first.history
+
+
 # -- configurations that cannot be used
 
 @pytest.mark.parametrize("text, said", [
@@ -408,9 +494,9 @@ def test_the_command_writes_every_file_that_the_docstring_lists_and_resumes(tmp_
     settings = {"src_seq_len": SOURCE, "tgt_seq_len": STEPS, "epochs": 9, "batch_size": 8, "batches": 3, **write_log(tmp_path)}
     config.write_text(json.dumps(settings))
     changes = ["--set", "epochs=2", "--set", "model.d_model=8", "model.num_heads=2"]
-    ran = command(config, *changes, "--report", "tables/report.csv", "--history", "tables/history.csv", cwd=tmp_path)
+    ran = command(config, *changes, "out=runs/tiny", "--report", "tables/report.csv", "--history", "tables/history.csv", cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
-    out, about = tmp_path / "build" / "runs" / "tiny", training.__doc__.split("A run leaves in its folder:")[1]
+    out, about = tmp_path / "runs" / "tiny", training.__doc__.split("A run leaves in its folder:")[1]
     assert {path.name for path in out.iterdir()} == set(re.findall(r"\w+\.(?:safetensors|csv|png)", about))
     assert (out / "loss_per_epoch_full.png").read_bytes().startswith(b"\x89PNG")
     for name in ("report.csv", "history.csv"):

@@ -1,0 +1,46 @@
+"""What leaving a stream out costs, against calculations by hand."""
+import dataclasses
+
+import numpy as np
+import pytest
+
+from helpers.ablation import TOUCHES, cost
+from helpers.losses import Evaluation
+from helpers.schema import CATEGORY_NAMES, WORKPLACE
+from small import small_log
+
+COUNTS = np.array([[1, 1], [1, 0], [1, 1]], bool)  # the second window's target ends after one step
+
+
+def evaluation(losses) -> Evaluation:
+    """Three windows of two sequences, two steps, two categories."""
+    log = dataclasses.replace(small_log(), categories=small_log().categories[:2])
+    return Evaluation(log, {"model": np.array(losses, np.float32)}, COUNTS, np.zeros((3, 2, 2), bool), np.array([7, 7, 9]))
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")  # 0 / 0
+def test_equal_evaluations_differ_by_nothing():
+    losses = np.random.default_rng(0).random((3, 2, 2))
+    table = cost(evaluation(losses), evaluation(losses), "Actor")
+    assert table["raise"].tolist() == table["standard_error"].tolist() == [0, 0] and table["z"].isna().all()
+
+
+def test_raise_and_standard_error_are_those_by_hand():
+    whole, more = np.random.default_rng(0).random((3, 2, 2)), np.zeros((3, 2, 2))
+    more[..., 0] = [[1, 0], [2, 99], [0, 3]]  # what is lost without the stream; the 99 is padding
+    more[..., 1] = -2 * more[..., 0]
+    table = cost(evaluation(whole), evaluation(whole + more), "Actor")
+    # The mean is (1 + 0 + 2 + 0 + 3) / 5 = 1.2; what is left sums to -0.2 - 1.2 + 0.8 = -0.6 in the one
+    # sequence and to -1.2 + 1.8 = 0.6 in the other.
+    error = (0.6 ** 2 + 0.6 ** 2) ** 0.5 / 5
+    assert table.columns.tolist() == ["stream", "category", "raise", "standard_error", "z"]
+    assert table["stream"].tolist() == ["Actor"] * 2 and table["category"].tolist() == CATEGORY_NAMES[:2]
+    assert table["raise"].tolist() == pytest.approx([1.2, -2.4], abs=1e-5)
+    assert table["standard_error"].tolist() == pytest.approx([error, 2 * error], abs=1e-5)
+    assert table["z"].tolist() == pytest.approx([1.2 / error, -1.2 / error], rel=1e-4)
+
+
+def test_what_the_streams_touch_are_streams_and_categories_that_exist():
+    assert list(TOUCHES) == list(WORKPLACE.streams)
+    for categories in TOUCHES.values():
+        assert categories and len(set(categories)) == len(categories) and set(categories) <= set(CATEGORY_NAMES)

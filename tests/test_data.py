@@ -1,0 +1,240 @@
+"""What data/README.md and README.md say is true of the files, of the simulator and of the package."""
+import copy
+import csv
+import random
+import re
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import world
+from helpers.ablation import TOUCHES
+from helpers.schema import CATEGORY_NAMES, WORKPLACE, InputError
+from helpers.world import Calendar, Causes, Workplace, draw, happen, hire, next_outcomes
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT / "data"
+CARD, README = ((folder / "README.md").read_text(encoding="utf-8") for folder in (DATA, ROOT))
+
+
+def table(text: str, first: str) -> list[list[str]]:
+    """The rows of the table whose first heading this is."""
+    body, = re.findall(rf"^\| {first} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.M)
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in body.splitlines()]
+
+
+def number(pattern: str, text: str = CARD) -> int:
+    """The one number that the prose gives here."""
+    found, = re.findall(pattern, text)
+    return int(found.replace(",", ""))
+
+
+@pytest.fixture(scope="module")
+def log() -> pd.DataFrame:
+    return pd.read_csv(DATA / "workplace.csv.gz", parse_dates=["event_time", "reference_time"])
+
+
+# -- the log
+
+def test_the_log_has_the_events_people_and_years_of_the_card(log):
+    assert len(log) == number(r"([\d,]+) events,")
+    assert log.recipient.nunique() == number(r"(\d+) employees and")
+    leads = set(log.actor) - set(log.recipient)
+    assert len(leads) == number(r"and (\d+) leads") and leads == set(log.approved_by.dropna())
+    first, last = map(int, re.search(r"years (\d{4}) to (\d{4})", CARD).groups())
+    assert sorted(set(log.event_time.dt.year)) == list(range(first, last + 1))
+
+
+def test_both_pages_give_the_same_number_of_events(log):
+    said = [int(n.replace(",", "")) for n in re.findall(r"(\d+(?:,\d{3})+) events", CARD + README)]
+    assert said and set(said) == {len(log)}
+
+
+def test_the_floors_have_a_row_an_event_and_a_column_a_category(log):
+    columns = number(r"\(events, (\d+)\)")
+    assert columns == len(CATEGORY_NAMES) and np.load(DATA / "floors.npz")["floors"].shape == (len(log), columns)
+
+
+def test_the_columns_of_the_log_are_those_of_the_card(log):
+    assert re.findall(r"`(\w+)`", " ".join(row[0] for row in table(CARD, "column"))) == log.columns.tolist()
+
+
+def test_the_log_is_at_most_4_mb():
+    assert (DATA / "workplace.csv.gz").stat().st_size <= 4_000_000
+
+
+def test_a_shift_goes_as_the_card_says(log):
+    prose = re.search(r"A shift goes .*", CARD)[0]
+    count = log.event_type.value_counts()
+    assert set(re.findall(r"`(\w+)`", prose)) == set(count.index) == set(world.EVENT_TYPES)
+    assert len(count) == {"nine": 9}[re.search(r"one of the (\w+) below", CARD)[1]]
+    mended = count["timesheet_mended"] / (count["timesheet_mended"] + count["timesheet_approved"])
+    assert abs(mended - number(r"in (\d+) % of cases", prose) / 100) < 0.01
+    assert "one shift in ten comes a `job_transfer`" in prose and abs(count["job_transfer"] / count["punch_in"] - 0.1) < 0.01
+
+
+def test_people_punch_in_around_the_planned_minute_and_every_third_works_an_hour_less(log):
+    ins = log[log.event_type == "punch_in"]
+    assert (ins.event_time.dt.floor("h") == ins.reference_time.dt.floor("h")).all()
+    share = (ins.event_time.dt.minute // 15 == ins.reference_time.dt.minute // 15).mean()
+    assert abs(share - number(r"planned minute \((\d+) % in its quarter of an hour\)") / 100) < 0.01
+    assert "every third employee works part time, an hour less" in CARD
+    paid = log.groupby("recipient").hours_worked.agg(["min", "max"])
+    part_time = paid["max"] < paid["max"].max()
+    assert (paid[part_time] == paid[~part_time].iloc[0] - 1).all(axis=None) and paid.drop_duplicates().shape[0] == 2
+    assert part_time.sum() in (len(paid) // 3, len(paid) // 3 + 1)
+
+
+def test_the_clock_stamps_every_five_minutes(log):
+    assert "the clock stamps every five minutes" in CARD
+    assert set(log.event_time.dt.minute) == set(range(0, 60, 5)) and (log.event_time.dt.second == 0).all()
+
+
+def test_an_employee_has_one_event_an_hour_none_past_midnight_and_no_weekend(log):
+    assert "at most one event in an hour, nobody works past midnight, and there are no weekends" in CARD
+    assert not log.assign(hour=log.event_time.dt.floor("h")).duplicated(["recipient", "hour"]).any()
+    shift = log[log.event_type != "shift_scheduled"]
+    assert (shift.event_time.dt.normalize() == shift.reference_time.dt.normalize()).all()
+    days = log.event_time.dt.day_of_week.value_counts(normalize=True)
+    assert len(days) == 7 and days.max() < 1.05 * days.min()
+
+
+def test_workplaces_are_as_large_as_the_card_says():
+    most = number(r"up to (\d+) employees")
+    Workplace(employees=most)
+    with pytest.raises(InputError):
+        Workplace(employees=most + 1)
+
+
+# -- what each stream knows
+
+SMALL = Workplace(employees=20, days=60)
+HABITS = {row[0]: row[1:] for row in table(CARD, "stream")}
+
+
+@pytest.fixture(scope="module")
+def reached() -> list:
+    """(person, causes) after each kind of event, a few times."""
+    rng, calendar = random.Random(5), Calendar(SMALL)
+    causes, found = Causes(SMALL, rng), []
+    for person in hire(SMALL, causes, rng)[:4]:
+        for _ in range(30):
+            found.append((copy.deepcopy(person), copy.deepcopy(causes)))
+            happen(person, draw(next_outcomes(person, causes, calendar), rng))
+        causes.change(rng)
+    assert {person.last for person, _ in found} >= set(world.EVENT_TYPES) - {"timesheet_mended"}
+    return found
+
+
+def chances(outcomes, category: str) -> dict:
+    out = {}
+    for o in outcomes:
+        for value, p in (o.choices[category].table if category in o.choices else {o.event[category]: 1.0}).items():
+            out[value] = out.get(value, 0) + o.p * p
+    return out
+
+
+def favourite(stream: str, person, causes, outcomes) -> float | None:
+    """The probability that the next event follows this stream's habit; None where it has no say."""
+    of, last = causes.of.get(stream), person.last
+    ins = [o._replace(p=1.0) for o in outcomes if o.event["EventType"] == "punch_in"]
+    if stream == "Actor" and last == "break_end":
+        return chances(outcomes, "LocationRecordId")[of[person.lead]]
+    if stream == "Location" and last == "break_end":
+        return chances(outcomes, "Time_Reference_Minute")[of[person.shift.site]]
+    if stream == "CostCode" and last == "shift_scheduled":
+        return chances(outcomes, "HoursWorked")[4 * (of[person.cost_code] - person.part_time)]
+    if stream == "JobCode" and ins:
+        return chances(ins, "CostCodeRecordId")[of[person.job]]
+    if stream in ("EventType", "Time") and not ins:  # people punch in around the planned minute
+        one = outcomes[0]
+        key = one.event["EventType"] if stream == "EventType" else one.event["Time_Event_Hour"]
+        return sum(p for m, p in chances([one._replace(p=1.0)], "Time_Event_Minute").items()
+                   if (m // 15 % 2 if stream == "EventType" else m // 30) == of[key])
+
+
+def test_the_table_of_habits_names_every_stream_and_no_other():
+    assert set(HABITS) == set(WORKPLACE.streams) == set(TOUCHES)
+
+
+@pytest.mark.parametrize("stream", [stream for stream in HABITS if stream != "Recipient"])
+def test_habits_are_as_strong_as_the_card_says_and_tell_what_it_says(reached, stream):
+    _, what, categories = HABITS[stream]
+    strength, calendar, seen, touched = number(r"\((\d+) %\)", what) / 100, Calendar(SMALL), 0, set()
+    for person, causes in reached:
+        outcomes = next_outcomes(person, causes, calendar)
+        if (p := favourite(stream, person, causes, outcomes)) is not None:
+            assert p == pytest.approx(strength)
+            seen += 1
+        other = copy.deepcopy(causes)
+        values = list(causes.choices[stream][1])
+        other.of[stream] = {key: values[values.index(value) - 1] for key, value in causes.of[stream].items()}
+        changed = next_outcomes(person, other, calendar)
+        touched |= {name for name in CATEGORY_NAMES if chances(outcomes, name) != pytest.approx(chances(changed, name))}
+    if stream == "CostCode":
+        touched.remove("Time_Event_Minute")  # only because the hour changes, and each hour has its own minutes
+    assert seen >= 4 and touched == set(categories.split(", ")) == set(TOUCHES[stream])
+
+
+def test_the_recipient_knows_the_plan(reached):
+    patterns = HABITS["Recipient"][2].split(", ")
+    assert all(any(fnmatch(name, pattern) for pattern in patterns) for name in TOUCHES["Recipient"])
+    assert all(any(fnmatch(name, pattern) for name in TOUCHES["Recipient"]) for pattern in patterns)
+    assert "Recipient" not in reached[0][1].of  # no habit
+
+
+def test_habits_change_at_noon_as_often_as_the_card_says():
+    assert number(r"Every noon each habit changes with a probability of (\d+) %") / 100 == world.CHANGE
+    assert world.NOON == 12 * 60
+
+
+# -- the files
+
+def test_every_file_of_the_data_card_exists():
+    names = re.findall(r"`([\w.]+)`", " ".join(row[0] for row in table(CARD, "file")))
+    assert len(names) >= 7 and [name for name in names if not (DATA / name).is_file()] == []
+
+
+@pytest.mark.parametrize("page", [README, CARD], ids=["README.md", "data/README.md"])
+def test_every_link_to_a_file_leads_to_one(page):
+    folder = ROOT if page is README else DATA
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", page) if "://" not in link]
+    assert [link for link in links if not (folder / link).exists()] == []
+
+
+def test_the_readme_lists_the_modules():
+    listed = re.findall(r"`(\w+)`", " ".join(row[0] for row in table(README, "module")))
+    assert sorted(listed) == sorted(path.stem for path in (ROOT / "helpers").glob("*.py") if path.stem != "__init__")
+
+
+def test_modules_import_only_what_stands_above_them():
+    assert "a module imports only what stands above it" in README
+    order = [row[0].strip("`") for row in table(README, "module")]
+    for place, module in enumerate(order):
+        text = (ROOT / "helpers" / f"{module}.py").read_text(encoding="utf-8")
+        taken = re.findall(r"^\s*from helpers\.(\w+) import", text, re.M)
+        for names in re.findall(r"^\s*from helpers import (.+)", text, re.M):
+            taken += names.split(", ")
+        assert [name for name in taken if name not in order[:place]] == [], module
+
+
+def test_the_readme_lists_the_notebooks():
+    rows = [re.fullmatch(r"\[(\w+)\]\(notebooks/(\w+)\.ipynb\)", row[0]).groups() for row in table(README, "notebook")]
+    assert all(name == file for name, file in rows)
+    assert sorted(name for name, _ in rows) == sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+# -- the published run
+
+def test_the_published_epochs_are_twenty_the_last_three_repeated_and_one_the_best():
+    with open(DATA / "reference_epochs.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == [str(epoch) for epoch in range(20)]
+    train = [row["train"] for row in rows]
+    assert train[17:20] == train[14:17] and len(set(train)) == 17
+    best, = (row for row in rows if row["best"] == "True")
+    assert {row["best"] for row in rows} == {"True", "False"}
+    assert float(best["validation"]) == min(float(row["validation"]) for row in rows)
