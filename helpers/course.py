@@ -15,6 +15,8 @@ from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKerne
 from nbconvert import HTMLExporter
 from tqdm.auto import tqdm
 
+from helpers.training import show
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 EXECUTED = ROOT / "build" / "notebooks"
@@ -56,4 +58,4 @@ if __name__ == "__main__":
         run(path)
         print(f"{path.name:<40} {time.perf_counter() - start:6.1f} s  ok", flush=True)
     if REPORT.exists():
-        print(pd.read_csv(REPORT).to_string(index=False))
+        print(show(pd.read_csv(REPORT, dtype={"size": "Int64"})))
