@@ -12,7 +12,7 @@ import pandas as pd
 
 from helpers.losses import Evaluation
 from helpers.schema import InputError
-from helpers.training import DATA, command_line, finished_run, write_table
+from helpers.training import DATA, TrainingStopped, command_line, finished_run, write_table
 
 # What the design of the world says: the categories that each stream's hidden cause touches. See data/README.md.
 TOUCHES = {
@@ -53,5 +53,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except InputError as error:
+    except (InputError, TrainingStopped, OSError) as error:
         sys.exit(f"error: {error}")

@@ -15,9 +15,8 @@ from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKerne
 from nbconvert import HTMLExporter
 from tqdm.auto import tqdm
 
-from helpers.training import show
+from helpers.training import ROOT, show
 
-ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 EXECUTED = ROOT / "build" / "notebooks"
 REPORT = ROOT / "build" / "runs" / "working_run" / "report.csv"

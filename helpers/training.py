@@ -31,9 +31,9 @@ from helpers.losses import Evaluation, category_losses, evaluate, fit_baselines,
 from helpers.model import MultiStreamModel
 from helpers.schema import WORKPLACE, InputError, filled, read_json, read_mapping, replace
 from helpers.windows import Batch, Windows
+from helpers.world import DATA
 
-ROOT = Path(__file__).resolve().parent.parent
-DATA = ROOT / "data"
+ROOT = DATA.parent
 VALIDATION_WINDOWS = 2000  # as many windows, evenly spaced in time, tell the validation loss of an epoch
 
 
