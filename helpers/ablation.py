@@ -16,11 +16,11 @@ from helpers.training import DATA, TrainingStopped, command_line, finished_run, 
 
 # What the design of the world says: the categories that each stream's hidden cause touches. See data/README.md.
 TOUCHES = {
-    "EventType": ["Time_Event_Minute"],
+    "EventType": ["Time_Reference_Minute"],
     "Actor": ["LocationRecordId"],
-    "Recipient": ["LocationRecordId", "Time_Event_Day", "Time_Reference_Day", "Time_Reference_Hour", "Time_Reference_Minute"],
-    "Location": ["Time_Reference_Minute"],
-    "CostCode": ["HoursWorked", "Time_Event_Hour"],
+    "Recipient": ["LocationRecordId", "CostCodeRecordId", "Time_Event_Day", "Time_Reference_Day", "Time_Reference_Hour", "Time_Reference_Minute"],
+    "Location": ["HoursWorked"],
+    "CostCode": ["ApprovedByManagerUserRecordId"],
     "JobCode": ["CostCodeRecordId"],
     "Time": ["Time_Event_Minute"],
 }

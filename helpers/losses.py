@@ -29,9 +29,14 @@ def category_losses(logits: Tensor, target: Tensor, sizes: list[int]) -> Tensor:
     return torch.stack(losses, -1).view(*logits.shape[:-1], -1)
 
 
-def multi_objective_loss(losses: Tensor, counts: Tensor) -> Tensor:
-    """Mean over the steps that count, category by category: (B, U, C) and (B, U) -> (C,). Its mean is the loss."""
-    return losses.where(counts[..., None], 0).sum((0, 1)) / counts.sum().clamp(min=1)
+def multi_objective_loss(losses: Tensor, counts: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Mean over the steps that count, category by category: (B, U, C) and (B, U) -> (C,). Its mean is the loss.
+
+    `weights`, (U,) and above 0, makes some steps of the horizon count more than others.
+    """
+    share = counts.float() if weights is None else counts * weights
+    share = share / share.sum().clamp(min=1e-9)
+    return (losses.where(counts[..., None], 0) * share[..., None]).sum((0, 1))
 
 
 class _Counts:

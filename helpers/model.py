@@ -31,7 +31,7 @@ class EventEmbedding(nn.Module):
         super().__init__()
         self.register_buffer("first", torch.tensor([0, *sizes[:-1]]).cumsum(0).int(), persistent=False)
         self.values = nn.Embedding(sum(sizes), d_model)
-        self.position = nn.Parameter(torch.zeros(length, d_model))
+        self.position = nn.Parameter(0.3 * waves(length, d_model))
         nn.init.normal_(self.values.weight, std=0.5 / math.sqrt(len(sizes)))
 
     def forward(self, events: Tensor, start: int) -> Tensor:  # (..., L, C) -> (..., L, d)
@@ -39,6 +39,25 @@ class EventEmbedding(nn.Module):
         rows = (events + self.first).reshape(-1, categories)
         summed = F.embedding_bag(rows, self.values.weight, mode="sum")
         return summed.view(*lead, length, -1) + self.position[start:start + length]
+
+
+def waves(length: int, d_model: int) -> Tensor:
+    """Sines and cosines of growing wave length (Vaswani et al. 2017): (length, d). "The event before" then looks
+    alike at every position, which a start at zero would have to learn place by place."""
+    rates = 100 ** -torch.linspace(0, 1, (d_model + 1) // 2)
+    angles = torch.arange(length)[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], 1)[:, :d_model]
+
+
+@torch.no_grad()
+def start_as_copy(*maps: Tensor) -> None:
+    """Starts the value and the output map of an attention, (..., d, d) each, as the identity.
+
+    What is attended to then goes on unchanged, so what the histories hold is in the decoder's reach from the
+    first step (after Trockman and Kolter 2023); from random maps both would have to be found together.
+    """
+    for weight in maps:
+        weight.copy_(torch.eye(weight.shape[-1]).expand_as(weight))
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:  # (N, L, d) -> (N, heads, L, d / heads)
@@ -49,22 +68,6 @@ def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, **options) -> Tensor:
     """Attention in several heads: queries (N, Lq, d) over keys and values (N, Lk, d)."""
     out = F.scaled_dot_product_attention(split_heads(q, heads), split_heads(k, heads), split_heads(v, heads), **options)
     return out.transpose(1, 2).flatten(2)
-
-
-class Heads(nn.Module):
-    """One linear head per category, side by side: (..., d) -> (..., V).
-
-    A value's weights are its vector in the event embedding (Press and Wolf 2017), so that what stays as it
-    was, and most of an event does, need not be learned value by value.
-    """
-
-    def __init__(self, values: nn.Embedding):
-        super().__init__()
-        self.weight = values.weight
-        self.bias = nn.Parameter(torch.zeros(values.num_embeddings))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight, self.bias)
 
 
 class StreamLinear(nn.Module):
@@ -104,6 +107,7 @@ class StreamEncoderLayer(nn.Module):
         self.out = StreamLinear(streams, d_model, d_model)
         self.wide = StreamLinear(streams, d_model, FEED_FORWARD * d_model)
         self.narrow = StreamLinear(streams, FEED_FORWARD * d_model, d_model)
+        start_as_copy(self.key_value.weight[..., d_model:], self.out.weight)
 
     def forward(self, x: Tensor, known: Tensor, queries: int) -> Tensor:  # (S, B, T, d) -> (S, B, queries, d)
         S, B, T, d = x.shape
@@ -129,6 +133,7 @@ class DecoderLayer(nn.Module):
         self.cross_query, self.cross_key_value = nn.Linear(d_model, d_model), nn.Linear(d_model, 2 * d_model)
         self.cross_out = nn.Linear(d_model, d_model)
         self.wide, self.narrow = nn.Linear(d_model, FEED_FORWARD * d_model), nn.Linear(FEED_FORWARD * d_model, d_model)
+        start_as_copy(self.self_in.weight[2 * d_model:], self.self_out.weight, self.cross_key_value.weight[d_model:], self.cross_out.weight)
 
     def forward(self, x: Tensor, states: Tensor, known: Tensor) -> Tensor:  # (B, U, d), (B, S*carry, d) -> (B, U, d)
         drop = self.dropout if self.training else 0.0
@@ -146,7 +151,8 @@ class MultiStreamModel(nn.Module):
     """The multi-stream encoder-decoder, all streams at once. An InputError names a shape that cannot work."""
 
     def __init__(self, categories: list[Category], streams: int, src_seq_len: int, tgt_seq_len: int, d_model: int,
-                 num_heads: int, encoder_layers: int, decoder_layers: int, carry: int = 1, dropout: float = 0.0):
+                 num_heads: int, encoder_layers: int, decoder_layers: int, carry: int = 1, dropout: float = 0.0,
+                 tied: bool = False):
         super().__init__()
         if d_model % num_heads:
             raise InputError(f"model: num_heads {num_heads} must divide d_model {d_model}")
@@ -159,7 +165,11 @@ class MultiStreamModel(nn.Module):
         self.encoder_norm = StreamNorm(streams, d_model)
         self.decoder = nn.ModuleList(DecoderLayer(d_model, num_heads, dropout) for _ in range(decoder_layers))
         self.decoder_norm = nn.LayerNorm(d_model)
-        self.heads = Heads(self.embedding.values)
+        self.heads = nn.Linear(d_model, sum(self.sizes))  # one head per category, side by side
+        nn.init.normal_(self.heads.weight, std=0.1)
+        nn.init.zeros_(self.heads.bias)
+        if tied:  # a value's weights are its vector in the event embedding (Press and Wolf 2017)
+            self.heads.weight = self.embedding.values.weight
 
     def encode(self, histories: Tensor, known: Tensor) -> Tensor:
         """The states: (B, S, T, C) and (B, S, T) -> (B, S*carry, d)."""
@@ -196,7 +206,7 @@ class PlainModel(nn.Module):
         self.encoders = nn.ModuleDict({name: nn.TransformerEncoder(nn.TransformerEncoderLayer(d_model, **shape), encoder_layers,
                                                                    nn.LayerNorm(d_model), enable_nested_tensor=False) for name in streams})
         self.decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(d_model, **shape), decoder_layers, nn.LayerNorm(d_model))
-        self.heads = Heads(self.embedding.values)
+        self.heads = nn.Linear(d_model, sum(sizes))
 
     def forward(self, batch: Batch) -> Tensor:  # -> logits (B, U, V)
         states = []

@@ -63,7 +63,9 @@ class Config:
     weight_decay: float = 0.0  # of AdamW; 0 is Adam
     clip_norm: float | None = None  # gradients longer than this are shortened
     dropout: float = 0.0
+    step_decay: float = 0.0  # step u of the horizon weighs 1 / u ** step_decay in training; 0: all alike
     carry: int = 1
+    tied: bool = False  # heads and event embedding share weights: better where categories have hundreds of rare values
     streams: list | None = None  # names of the streams to use; null for all
     batches: int = 450  # in an epoch
     shuffle: bool = False  # false: the same windows in the same order in every epoch
@@ -192,9 +194,10 @@ class Trainer:
         self.sizes = [category.size for category in log.categories]
         torch.manual_seed(config.seed)
         self.model = MultiStreamModel(log.categories, len(log.streams), config.src_seq_len, config.tgt_seq_len,
-                                      carry=config.carry, dropout=config.dropout, **asdict(config.model)).to(config.device)
+                                      carry=config.carry, dropout=config.dropout, tied=config.tied, **asdict(config.model)).to(config.device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=config.learning_rate,
                                            weight_decay=config.weight_decay, fused=True)
+        self.weights = torch.arange(1, config.tgt_seq_len + 1, device=config.device) ** -config.step_decay
         self.history: list[dict] = []
         self.epochs_done = 0
         self.best: dict[str, Tensor] = self._weights()
@@ -223,11 +226,12 @@ class Trainer:
         bar = tqdm(loader, disable=not self.progress, desc=f"epoch {epoch}", unit="batch", mininterval=0.5, leave=False)
         for i, batch in enumerate(bar):
             batch = batch.to(config.device)
-            loss = multi_objective_loss(category_losses(self.model(batch), batch.target, self.sizes), batch.counts)
+            each = category_losses(self.model(batch), batch.target, self.sizes)
+            loss = multi_objective_loss(each, batch.counts, self.weights)
             self._refuse_not_finite(loss, f"epoch {epoch}, batch {i}")
             in_step = min(config.grad_accum, len(loader) - i // config.grad_accum * config.grad_accum)
             (loss.mean() / in_step).backward()
-            losses += loss.detach()
+            losses += multi_objective_loss(each.detach(), batch.counts)  # as validation counts, whatever the weights
             if (i + 1) % config.grad_accum == 0 or i + 1 == len(loader):
                 self._step(epoch * steps + i // config.grad_accum, config.epochs * steps, gradients)
             if i % 50 == 0:

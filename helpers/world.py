@@ -15,7 +15,7 @@ import math
 import random
 import sys
 from bisect import bisect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache
 from itertools import accumulate
@@ -26,15 +26,21 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from helpers.schema import CATEGORY_NAMES, InputError, replace
+from helpers import schema
+from helpers.schema import CATEGORY_NAMES, InputError
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 EVENT_TYPES = ["punch_in", "break_start", "break_end", "shift_scheduled", "punch_out",
                "timesheet_submitted", "timesheet_approved", "timesheet_mended", "job_transfer"]
-START_HOURS, START_MINUTES, PAID_HOURS = (5, 7, 9, 11), (0, 15, 30, 45), (5, 6, 7, 8)
-CHANGE = 0.12  # probability a day that a habit changes
-NOON = 12 * 60  # hidden causes change once a day, at noon, when some have started and some have not
-DAY = 24 * 60
+# When in its hour an event happens: no two of an employee share one, and they keep their order.
+MINUTE = {"job_transfer": 0, "punch_in": 20, "break_start": 0, "break_end": 20, "shift_scheduled": 40,
+          "punch_out": 0, "timesheet_submitted": 20, "timesheet_approved": 40, "timesheet_mended": 40}
+START_HOURS, START_MINUTES, PAID_HOURS = (4, 5, 6, 7), (0, 15, 30, 45), (5, 6, 7, 8)
+LATE = (0, 5, 10)  # minutes
+CREWS = 4  # a crew starts at the same hour; its breaks and ends are four and eight hours later, so an hour names its crew
+CHANGE = 0.2  # probability a day that a habit changes
+HABIT = 0.9  # probability that things go as a habit has it
+HOUR, DAY = 60, 24 * 60
 
 
 @dataclass(frozen=True)
@@ -84,38 +90,32 @@ def habit(values: tuple, favourite, p: float) -> Choice:
 
 
 @cache
-def minutes(half: int, quarter: int) -> Choice:
-    """Minutes of an hour, in fives: mostly in this half of it, and mostly in this quarter of the half."""
-    return Choice({m: (0.75 if m // 30 == half else 0.25) * (0.75 if m // 15 % 2 == quarter else 0.25) / 3 for m in range(0, 60, 5)})
-
-
-@cache
-def arrival(planned: int) -> Choice:
-    """Minutes of punching in, in fives: mostly in the quarter of an hour that begins as planned."""
-    return Choice({m: (0.7 if m // 15 == planned // 15 else 0.1) / 3 for m in range(0, 60, 5)})
+def minutes(kind: str, late: int) -> Choice:
+    """Minutes of an hour: the kind's place in it, and no, five or ten more, as the crew is late."""
+    return Choice({MINUTE[kind] + m: p for m, p in habit(LATE, late, HABIT).table.items()})
 
 
 class Causes:
-    """What nobody in the log sees: each stream alone shows one of these habits well. See data/README.md."""
+    """What nobody in the log sees: the habits that lie behind it, each of one stream. See data/README.md."""
 
     def __init__(self, workplace: Workplace, rng: random.Random):
-        self.sites, self.jobs = workplace.names("SITE-", 10), workplace.names("JOB-", 7)
+        self.sites, self.jobs = workplace.names("SITE-", 10), workplace.names("JOB-", 10)
         self.cost_codes, self.leads = workplace.names("CC-", 10), workplace.names("L", 10)
         self.choices = {  # stream -> whose habit it is, and out of which values
             "Actor": (self.leads, self.sites),  # the site that a lead sends people to
-            "Location": (self.sites, START_MINUTES),  # the minute at which shifts planned at a site begin
-            "CostCode": (self.cost_codes, PAID_HOURS),  # how long a project's shifts are
+            "Location": (self.sites, PAID_HOURS),  # how many hours of a shift a site pays
+            "CostCode": (self.cost_codes, self.leads),  # the manager in charge of a project
             "JobCode": (self.jobs, self.cost_codes),  # the cost code that a job is booked to
-            "EventType": (EVENT_TYPES, (0, 1)),  # the quarter of a half hour in which such events happen
-            "Time": (range(24), (0, 1)),  # the half of this hour of the day in which things happen
+            "EventType": (["shift_scheduled"], START_MINUTES),  # the minute at which shifts are planned to begin
+            "Time": (range(CREWS), LATE),  # how late a crew is
         }
         self.of = {stream: {key: rng.choice(values) for key in keys} for stream, (keys, values) in self.choices.items()}
 
     def change(self, rng: random.Random) -> None:
-        """One noon: every habit may change to any other."""
+        """One hour: every habit may change to any other."""
         for stream, (keys, values) in self.choices.items():
             for key in keys:
-                if rng.random() < CHANGE:
+                if rng.random() < CHANGE / 24:
                     self.of[stream][key] = rng.choice([value for value in values if value != self.of[stream][key]])
 
 
@@ -127,6 +127,7 @@ class Shift:
     hour: int
     minute: int
     site: str
+    cost_code: str
 
 
 @dataclass
@@ -135,14 +136,12 @@ class Person:
 
     name: str
     lead: str
-    part_time: bool  # paid an hour less a shift
     job: str
     plan: Shift  # the next shift
     shift: Shift  # the shift at hand
     last: str = "timesheet_approved"
-    hour: int = 0
-    cost_code: str | None = None
-    quarters: int | None = None  # hours worked in the shift at hand, in quarter hours
+    quarters: int | None = None  # hours paid for the shift at hand, in quarter hours
+    manager: str | None = None  # who is in charge of its project
 
 
 class Calendar:
@@ -175,42 +174,40 @@ def _event(calendar: Calendar, person: Person, kind: str, actor: str, day: int, 
 
 def next_outcomes(person: Person, causes: Causes, calendar: Calendar) -> list[Outcome]:
     """Every event that can come next for this employee; the probabilities sum to 1."""
-    now, hour, last, of = person.shift, person.hour, person.last, causes.of
-    work = dict(CostCodeRecordId=person.cost_code, JobCodeRecordId=person.job)
+    now, last, lead, of = person.shift, person.last, person.lead, causes.of
+    work = dict(CostCodeRecordId=now.cost_code, JobCodeRecordId=person.job)
 
     def outcome(p, kind, actor, day, hour, shift, choices={}, **fields):
-        minute = minutes(of["Time"][hour], of["EventType"][kind])
-        return Outcome(p, _event(calendar, person, kind, actor, day, hour, shift, **fields), {"Time_Event_Minute": minute, **choices})
+        choices = {"Time_Event_Minute": minutes(kind, of["Time"][hour % CREWS]), **choices}
+        return Outcome(p, _event(calendar, person, kind, actor, day, hour, shift, **fields), choices)
 
     if last == "punch_in":
-        return [outcome(1.0, "break_start", person.name, now.day, hour + 2, now, **work)]
+        return [outcome(1.0, "break_start", lead, now.day, now.hour + 4, now, **work)]
     if last == "break_start":
-        return [outcome(1.0, "break_end", person.name, now.day, hour + 1, now, **work)]
+        today = dict(HoursWorked=habit(tuple(4 * hours for hours in PAID_HOURS), 4 * of["Location"][now.site], HABIT),
+                     ApprovedByManagerUserRecordId=habit(tuple(causes.leads), of["CostCode"][now.cost_code], HABIT))
+        return [outcome(1.0, "break_end", lead, now.day, now.hour + 4, now, today, **work)]
     if last == "break_end":
-        plan = dict(LocationRecordId=habit(tuple(causes.sites), of["Actor"][person.lead], 0.6),
-                    Time_Reference_Hour=habit(START_HOURS, now.hour, 0.6),
-                    Time_Reference_Minute=habit(START_MINUTES, of["Location"][now.site], 0.7))
-        return [outcome(p, "shift_scheduled", person.lead, now.day, hour + 1, Shift(now.day + days, now.hour, 0, now.site), plan)
-                for days, p in ((1, 0.7), (2, 0.2), (3, 0.1))]
+        plan = dict(LocationRecordId=habit(tuple(causes.sites), of["Actor"][lead], HABIT),
+                    CostCodeRecordId=habit(tuple(causes.cost_codes), of["JobCode"][person.job], HABIT),
+                    Time_Reference_Hour=habit(START_HOURS, now.hour, 0.9),
+                    Time_Reference_Minute=habit(START_MINUTES, of["EventType"]["shift_scheduled"], HABIT))
+        return [outcome(p, "shift_scheduled", lead, now.day, now.hour + 4, replace(now, day=now.day + days), plan, JobCodeRecordId=person.job)
+                for days, p in ((1, 0.8), (2, 0.1), (3, 0.1))]
+    work |= dict(HoursWorked=person.quarters, ApprovedByManagerUserRecordId=person.manager)
     if last == "shift_scheduled":
-        paid = habit(PAID_HOURS, of["CostCode"][person.cost_code], 0.7)
-        return [outcome(p, "punch_out", person.lead, now.day, now.hour + 1 + hours - person.part_time, now,
-                        HoursWorked=4 * (hours - person.part_time), **work) for hours, p in paid.table.items()]
-    sheet = work | dict(HoursWorked=person.quarters)
+        return [outcome(1.0, "punch_out", lead, now.day, now.hour + 8, now, **work)]
     if last == "punch_out":
-        return [outcome(1.0, "timesheet_submitted", person.name, now.day, hour + 1, now, **sheet | dict(IsTimesheet="yes"))]
+        return [outcome(1.0, "timesheet_submitted", person.name, now.day, now.hour + 8, now, **work | dict(IsTimesheet="yes"))]
     if last == "timesheet_submitted":
-        sheet["ApprovedByManagerUserRecordId"] = person.lead
-        return [outcome(p, kind, person.lead, now.day, hour + 1, now, **sheet | dict(IsTimesheet=mark))
+        return [outcome(p, kind, lead, now.day, now.hour + 8, now, **work | dict(IsTimesheet=mark))
                 for p, kind, mark in ((0.85, "timesheet_approved", "yes"), (0.15, "timesheet_mended", "corrected"))]
-    plan, moves = person.plan, 0.1 if last != "job_transfer" else 0.0
-    booked = habit(tuple(causes.cost_codes), of["JobCode"][person.job], 0.7)
-    outcomes = [outcome(1 - moves, "punch_in", person.lead, plan.day, plan.hour, plan,
-                        {"CostCodeRecordId": booked, "Time_Event_Minute": arrival(plan.minute)}, JobCodeRecordId=person.job)]
-    if moves:
+    plan, booked = person.plan, dict(CostCodeRecordId=person.plan.cost_code)
+    if last == "job_transfer":  # which shows the old job; the new one shows as it begins
         others = habit(tuple(causes.jobs), person.job, 0.0)
-        outcomes.append(outcome(moves, "job_transfer", person.lead, plan.day, plan.hour - 1, plan, {"JobCodeRecordId": others}))
-    return outcomes
+        return [outcome(1.0, "punch_in", lead, plan.day, plan.hour, plan, {"JobCodeRecordId": others}, **booked)]
+    return [outcome(0.9, "punch_in", lead, plan.day, plan.hour, plan, JobCodeRecordId=person.job, **booked),
+            outcome(0.1, "job_transfer", lead, plan.day, plan.hour, plan, JobCodeRecordId=person.job)]
 
 
 def draw(outcomes: list[Outcome], rng: random.Random) -> dict:
@@ -238,17 +235,15 @@ def floors(outcomes: list[Outcome], event: dict) -> list[float]:
 
 def happen(person: Person, event: dict) -> None:
     """Takes an event into the employee's state."""
-    kind = event["EventType"]
-    person.last, person.hour = kind, event["Time_Event_Hour"]
+    kind = person.last = event["EventType"]
     if kind == "punch_in":
-        person.shift, person.cost_code, person.quarters = person.plan, event["CostCodeRecordId"], None
+        person.shift, person.quarters, person.manager = person.plan, None, None
+        person.job = event["JobCodeRecordId"]
+    elif kind == "break_end":
+        person.quarters, person.manager = event["HoursWorked"], event["ApprovedByManagerUserRecordId"]
     elif kind == "shift_scheduled":
         person.plan = Shift(event["reference_day"], event["Time_Reference_Hour"], event["Time_Reference_Minute"],
-                            event["LocationRecordId"])
-    elif kind == "job_transfer":
-        person.job = event["JobCodeRecordId"]
-    else:
-        person.quarters = event["HoursWorked"]
+                            event["LocationRecordId"], event["CostCodeRecordId"])
 
 
 def rollout(person: Person, causes: Causes, calendar: Calendar, steps: int, rng: random.Random) -> list[dict]:
@@ -265,8 +260,9 @@ def hire(workplace: Workplace, causes: Causes, rng: random.Random) -> list[Perso
     staff = [f"E{i + 1:03d}" for i in range(workplace.employees - len(causes.leads))]
     people = []
     for i, name in enumerate(staff):
-        plan = Shift(rng.randrange(2), rng.choice(START_HOURS), rng.choice(START_MINUTES), rng.choice(causes.sites))
-        people.append(Person(name, causes.leads[i % len(causes.leads)], i % 3 == 0, rng.choice(causes.jobs), plan, plan))
+        plan = Shift(rng.randrange(2), rng.choice(START_HOURS), rng.choice(START_MINUTES),
+                     rng.choice(causes.sites), rng.choice(causes.cost_codes))
+        people.append(Person(name, causes.leads[i % len(causes.leads)], rng.choice(causes.jobs), plan, plan))
     return people
 
 
@@ -278,7 +274,7 @@ def simulate(workplace: Workplace = Workplace(), progress: bool = True):
     """
     rng, calendar = random.Random(workplace.seed), Calendar(workplace)
     causes = Causes(workplace, rng)
-    queue, noon = [], NOON
+    queue, hour = [], HOUR
 
     def plan_next(number, person):
         outcomes = next_outcomes(person, causes, calendar)
@@ -291,10 +287,10 @@ def simulate(workplace: Workplace = Workplace(), progress: bool = True):
     with tqdm(total=workplace.days, unit="day", disable=not progress, desc="simulating") as bar:
         while queue[0][0] < workplace.days * DAY:
             time, number, person, event, floor = heapq.heappop(queue)
-            while time >= noon:
+            while time >= hour:
                 causes.change(rng)
-                noon += DAY
-                bar.update()
+                hour += HOUR
+                bar.update(hour % DAY == 0)
             happen(person, event)
             yield event, floor
             plan_next(number, person)
@@ -331,9 +327,9 @@ def main(arguments: list[str] | None = None) -> None:
     log, floor = export(Workplace(given.employees, given.days, given.start, given.seed))
     given.out.mkdir(parents=True, exist_ok=True)
     path, floor_path = given.out / "workplace.csv.gz", given.out / "floors.npz"
-    replace(path, lambda part: log.to_csv(part, index=False, date_format="%Y-%m-%d %H:%M",
+    schema.replace(path, lambda part: log.to_csv(part, index=False, date_format="%Y-%m-%d %H:%M",
                                           compression={"method": "gzip", "compresslevel": 9, "mtime": 0}))
-    replace(floor_path, lambda part: np.savez_compressed(part, floors=floor))
+    schema.replace(floor_path, lambda part: np.savez_compressed(part, floors=floor))
     print(f"{path}: {len(log):,} events, {path.stat().st_size / 1e6:.1f} MB")
     print(f"{floor_path}: their floors, on average {floor.mean():.3f} nats a category, {floor_path.stat().st_size / 1e6:.1f} MB")
 

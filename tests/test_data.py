@@ -73,33 +73,29 @@ def test_a_shift_goes_as_the_card_says(log):
     assert len(count) == {"nine": 9}[re.search(r"one of the (\w+) below", CARD)[1]]
     mended = count["timesheet_mended"] / (count["timesheet_mended"] + count["timesheet_approved"])
     assert abs(mended - number(r"in (\d+) % of cases", prose) / 100) < 0.01
-    assert "one shift in ten comes a `job_transfer`" in prose and abs(count["job_transfer"] / count["punch_in"] - 0.1) < 0.01
+    assert abs(count["job_transfer"] / count["punch_in"] - 1 / number(r"one shift in (\d+) comes a `job_transfer`", prose)) < 0.003
 
 
-def test_people_punch_in_around_the_planned_minute_and_every_third_works_an_hour_less(log):
-    ins = log[log.event_type == "punch_in"]
-    assert (ins.event_time.dt.floor("h") == ins.reference_time.dt.floor("h")).all()
-    share = (ins.event_time.dt.minute // 15 == ins.reference_time.dt.minute // 15).mean()
-    assert abs(share - number(r"planned minute \((\d+) % in its quarter of an hour\)") / 100) < 0.01
-    assert "every third employee works part time, an hour less" in CARD
-    paid = log.groupby("recipient").hours_worked.agg(["min", "max"])
-    part_time = paid["max"] < paid["max"].max()
-    assert (paid[part_time] == paid[~part_time].iloc[0] - 1).all(axis=None) and paid.drop_duplicates().shape[0] == 2
-    assert part_time.sum() in (len(paid) // 3, len(paid) // 3 + 1)
+def test_shifts_have_the_hours_of_the_card(log):
+    starts, = re.findall(r"Shifts begin at ([\d, or]+) o'clock", CARD)
+    assert [int(hour) for hour in re.findall(r"\d+", starts)] == list(world.START_HOURS) == sorted(set(log.reference_time.dt.hour))
+    assert "in the fourth hour after that, punching out and the timesheet in the eighth" in CARD
+    shift = log[log.event_type != "shift_scheduled"]  # its reference time is that of the next shift
+    after = (shift.event_time.dt.hour - shift.reference_time.dt.hour).groupby(shift.event_type).unique().map(list)
+    assert after.to_dict() == {"job_transfer": [0], "punch_in": [0], "break_start": [4], "break_end": [4], "punch_out": [8],
+                               "timesheet_submitted": [8], "timesheet_approved": [8], "timesheet_mended": [8]}
 
 
-def test_the_clock_stamps_every_five_minutes(log):
-    assert "the clock stamps every five minutes" in CARD
-    assert set(log.event_time.dt.minute) == set(range(0, 60, 5)) and (log.event_time.dt.second == 0).all()
+def test_minutes_are_those_of_the_card(log):
+    places, = re.findall(r"one of three places \(minute ([\d, or]+)\)", CARD)
+    places = [int(minute) for minute in re.findall(r"\d+", places)]
+    late = log.event_time.dt.minute - log.event_type.map(world.MINUTE)
+    assert sorted(set(world.MINUTE.values())) == places and late.min() == 0 and late.max() == number(r"up to (\d+) minutes late")
 
 
-def test_an_employee_has_one_event_an_hour_none_past_midnight_and_no_weekend(log):
-    assert "at most one event in an hour, nobody works past midnight, and there are no weekends" in CARD
-    assert not log.assign(hour=log.event_time.dt.floor("h")).duplicated(["recipient", "hour"]).any()
-    shift = log[log.event_type != "shift_scheduled"]
-    assert (shift.event_time.dt.normalize() == shift.reference_time.dt.normalize()).all()
+def test_there_are_no_weekends(log):
     days = log.event_time.dt.day_of_week.value_counts(normalize=True)
-    assert len(days) == 7 and days.max() < 1.05 * days.min()
+    assert "There are no weekends" in CARD and len(days) == 7 and days.max() < 1.05 * days.min()
 
 
 def test_workplaces_are_as_large_as_the_card_says():
@@ -140,20 +136,20 @@ def chances(outcomes, category: str) -> dict:
 def favourite(stream: str, person, causes, outcomes) -> float | None:
     """The probability that the next event follows this stream's habit; None where it has no say."""
     of, last = causes.of.get(stream), person.last
-    ins = [o._replace(p=1.0) for o in outcomes if o.event["EventType"] == "punch_in"]
     if stream == "Actor" and last == "break_end":
         return chances(outcomes, "LocationRecordId")[of[person.lead]]
-    if stream == "Location" and last == "break_end":
-        return chances(outcomes, "Time_Reference_Minute")[of[person.shift.site]]
-    if stream == "CostCode" and last == "shift_scheduled":
-        return chances(outcomes, "HoursWorked")[4 * (of[person.cost_code] - person.part_time)]
-    if stream == "JobCode" and ins:
-        return chances(ins, "CostCodeRecordId")[of[person.job]]
-    if stream in ("EventType", "Time") and not ins:  # people punch in around the planned minute
-        one = outcomes[0]
-        key = one.event["EventType"] if stream == "EventType" else one.event["Time_Event_Hour"]
-        return sum(p for m, p in chances([one._replace(p=1.0)], "Time_Event_Minute").items()
-                   if (m // 15 % 2 if stream == "EventType" else m // 30) == of[key])
+    if stream == "Location" and last == "break_start":
+        return chances(outcomes, "HoursWorked")[4 * of[person.shift.site]]
+    if stream == "CostCode" and last == "break_start":
+        return chances(outcomes, "ApprovedByManagerUserRecordId")[of[person.shift.cost_code]]
+    if stream == "JobCode" and last == "break_end":
+        return chances(outcomes, "CostCodeRecordId")[of[person.job]]
+    if stream == "EventType" and last == "break_end":
+        return chances(outcomes, "Time_Reference_Minute")[of["shift_scheduled"]]
+    if stream == "Time":
+        event = outcomes[0].event
+        minute = world.MINUTE[event["EventType"]] + of[event["Time_Event_Hour"] % world.CREWS]
+        return outcomes[0].choices["Time_Event_Minute"].table[minute]
 
 
 def test_the_table_of_habits_names_every_stream_and_no_other():
@@ -174,8 +170,6 @@ def test_habits_are_as_strong_as_the_card_says_and_tell_what_it_says(reached, st
         other.of[stream] = {key: values[values.index(value) - 1] for key, value in causes.of[stream].items()}
         changed = next_outcomes(person, other, calendar)
         touched |= {name for name in CATEGORY_NAMES if chances(outcomes, name) != pytest.approx(chances(changed, name))}
-    if stream == "CostCode":
-        touched.remove("Time_Event_Minute")  # only because the hour changes, and each hour has its own minutes
     assert seen >= 4 and touched == set(categories.split(", ")) == set(TOUCHES[stream])
 
 
@@ -186,9 +180,8 @@ def test_the_recipient_knows_the_plan(reached):
     assert "Recipient" not in reached[0][1].of  # no habit
 
 
-def test_habits_change_at_noon_as_often_as_the_card_says():
-    assert number(r"Every noon each habit changes with a probability of (\d+) %") / 100 == world.CHANGE
-    assert world.NOON == 12 * 60
+def test_habits_change_as_often_as_the_card_says():
+    assert number(r"with a probability of (\d+) % a day, at any full hour") / 100 == world.CHANGE
 
 
 # -- the files

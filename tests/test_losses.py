@@ -71,6 +71,12 @@ def test_the_loss_is_the_mean_over_categories_of_the_mean_over_steps_that_count(
     torch.testing.assert_close(multi_objective_loss(losses, counts), expected)
 
 
+def test_steps_of_more_weight_count_for_more():
+    losses, counts = torch.rand(3, 2, 2), torch.tensor([[1, 1], [1, 0], [0, 0]]).bool()
+    expected = (losses[0, 0] + losses[1, 0] + 0.5 * losses[0, 1]) / 2.5
+    torch.testing.assert_close(multi_objective_loss(losses, counts, torch.tensor([1.0, 0.5])), expected)
+
+
 def test_padded_steps_count_in_neither_loss_nor_gradient_even_where_they_cannot_occur():
     logits, target = random_logits(3, 2)
     counts = torch.tensor([[1, 1], [1, 0], [0, 0]]).bool()

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from helpers.losses import category_losses, multi_objective_loss
-from helpers.model import EventEmbedding, plain_form
+from helpers.model import EventEmbedding, MultiStreamModel, plain_form, waves
 from helpers.schema import InputError
 from small import SOURCE, STEPS, small_batch, small_log, small_model
 
@@ -44,12 +44,39 @@ def test_plain_and_batched_form_give_the_same_logits_and_gradients(encoder_layer
         torch.testing.assert_close(plain(batch), model(batch), atol=1e-5, rtol=0)
 
 
+def test_tied_heads_share_the_weights_of_the_event_embedding_in_both_forms():
+    batch, (model, plain) = small_batch(), both_forms(tied=True)
+    assert model.heads.weight is model.embedding.values.weight is plain.heads.weight
+    assert not small_model().heads.weight is small_model().embedding.values.weight
+    torch.testing.assert_close(plain.eval()(batch), model(batch), atol=1e-5, rtol=0)
+
+
 def test_event_embedding_is_the_sum_of_one_vector_per_category_and_a_position():
     embedding = EventEmbedding([4, 3], 5, 8)
     torch.nn.init.normal_(embedding.position)
     vectors = embedding.values.weight
     expected = torch.stack([vectors[3] + vectors[4 + 2], vectors[0] + vectors[4 + 1]]) + embedding.position[2:4]
     torch.testing.assert_close(embedding(torch.tensor([[3, 2], [0, 1]]), 2), expected)
+
+
+def test_what_a_new_network_attends_to_goes_on_unchanged():
+    model = MultiStreamModel(small_log().categories, 3, SOURCE, STEPS, 8, 2, 2, 2)
+    x = torch.randn(3, 5, 8)
+    for layer in model.encoder:
+        torch.testing.assert_close(layer.out(layer.key_value(x).chunk(2, -1)[1]), x)
+    for layer in model.decoder:
+        torch.testing.assert_close(layer.cross_out(layer.cross_key_value(x).chunk(2, -1)[1]),
+                                   x + layer.cross_key_value.bias[8:] + layer.cross_out.bias)
+        torch.testing.assert_close(layer.self_out(layer.self_in(x).chunk(3, -1)[2]), x + layer.self_in.bias[16:] + layer.self_out.bias)
+
+
+@pytest.mark.parametrize("d_model", (8, 9))
+def test_positions_start_so_that_equal_distances_look_alike(d_model):
+    assert waves(12, d_model).shape == (12, d_model)
+    start = waves(12, 2 * d_model)
+    products = start @ start.T
+    for distance in range(12):
+        torch.testing.assert_close(products.diagonal(distance), products[0, distance].expand(12 - distance), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("carry, streams", [(1, 7), (3, 2), (SOURCE, 1)])

@@ -70,7 +70,7 @@ def test_what_the_reference_run_leaves_open_defaults_to_its_runtime_settings():
     config = read_config(ROOT / "data" / "reference_run.json")
     assert config == Config(out=str(ROOT / "build" / "runs" / "reference_run"))
     assert (config.device, config.learning_rate, config.schedule, config.shuffle, config.carry) == ("cpu", 1e-5, "constant", False, 1)
-    assert (config.weight_decay, config.clip_norm, config.dropout) == (0, None, 0)
+    assert (config.weight_decay, config.clip_norm, config.dropout, config.step_decay, config.tied) == (0, None, 0, 0, False)
 
 
 def test_the_optimiser_is_adam():
@@ -152,6 +152,16 @@ def test_two_accumulated_batches_of_8_make_the_step_of_one_of_16(monkeypatch):
     for ours, theirs in zip(*gradients):
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
     assert runs[0].epochs()["train"][0] == pytest.approx(runs[1].epochs()["train"][0], abs=1e-6)
+
+
+def test_step_decay_weighs_the_gradient_and_not_the_loss_that_is_told():
+    alike, early = (trainer(epochs=1, batches=2, learning_rate=0.0, step_decay=decay) for decay in (0.0, 1.5))
+    for run in (alike, early):
+        run.epoch()
+    assert early.epochs()["train"][0] == pytest.approx(alike.epochs()["train"][0], abs=1e-6)
+    gradients = [[row["value"] for row in run.history if row["measure"] == "gradient"] for run in (alike, early)]
+    assert all(abs(a - b) > 1e-3 * a for a, b in zip(*gradients))
+    torch.testing.assert_close(early.weights, torch.tensor([1, 2, 3, 4, 5]) ** -1.5)
 
 
 def test_a_last_step_of_fewer_batches_weighs_them_fully(monkeypatch):

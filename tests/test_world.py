@@ -17,7 +17,7 @@ import pytest
 
 from helpers import world
 from helpers.schema import CATEGORY_NAMES, InputError
-from helpers.world import (Calendar, Causes, Choice, Outcome, Workplace, arrival, draw, export, habit, happen, hire, minutes,
+from helpers.world import (Calendar, Causes, Choice, Outcome, Workplace, draw, export, habit, happen, hire, minutes,
                            next_outcomes, rollout, simulate)
 
 SMALL = Workplace(employees=20, days=20)
@@ -168,19 +168,14 @@ def test_no_event_is_past_midnight(exported):
     assert set(ahead[planned]) == {pd.Timedelta(days=days) for days in (1, 2, 3)}
 
 
-def test_even_the_latest_and_longest_shift_ends_before_midnight():
-    workplace = Workplace(employees=20, days=30)
-    causes, calendar = Causes(workplace, random.Random(1)), Calendar(workplace)
-    person, last = hire(workplace, causes, random.Random(1))[0], None
-    person.plan, person.part_time = replace(person.plan, hour=max(world.START_HOURS)), False
-    while last not in ("timesheet_approved", "timesheet_mended"):
-        outcomes = next_outcomes(person, causes, calendar)
-        event = max((o.event for o in outcomes if o.event["EventType"] != "job_transfer"), key=lambda e: e["Time_Event_Hour"])
-        event |= {category: choice.values[-1] for category, choice in outcomes[0].choices.items() if category in event}
-        happen(person, event)
-        last = event["EventType"]
-    assert max(world.START_HOURS) + 1 + max(world.PAID_HOURS) + 1 < event["Time_Event_Hour"] < 24
-    assert min(world.START_HOURS) - 1 >= 0  # a job transfer comes an hour before
+def test_a_shift_takes_eight_hours_of_the_clock_on_one_day_and_its_hours_name_its_crew(exported):
+    log, _ = exported
+    shift = log[log.event_type != "shift_scheduled"]
+    after = (shift.event_time.dt.floor("h") - shift.reference_time.dt.floor("h")).dt.total_seconds() / 3600
+    assert set(after) == {0, 4, 8} and max(world.START_HOURS) + 8 < 24
+    assert (log.event_time.dt.hour % world.CREWS == shift.reference_time.dt.hour.reindex(log.index) % world.CREWS)[shift.index].all()
+    crews = {hour + later: hour for hour in world.START_HOURS for later in (0, 4, 8)}
+    assert len(crews) == 3 * world.CREWS  # no hour belongs to two crews
 
 
 def test_a_habit_is_its_favourite_and_the_others_evenly():
@@ -188,28 +183,17 @@ def test_a_habit_is_its_favourite_and_the_others_evenly():
     assert habit(("a", "b", "c"), "b", 0.0).table == pytest.approx({"a": 0.5, "b": 0.0, "c": 0.5})
 
 
-@pytest.mark.parametrize("half", (0, 1))
-@pytest.mark.parametrize("quarter", (0, 1))
-def test_minutes_lie_in_their_half_and_in_its_quarter_three_times_in_four(half, quarter):
-    table = minutes(half, quarter).table
-    assert list(table) == list(range(0, 60, 5))
-    quarters = [sum(p for m, p in table.items() if m // 15 == q) for q in range(4)]
-    assert quarters == pytest.approx([(0.25, 0.75)[h == half] * (0.25, 0.75)[q == quarter] for h in (0, 1) for q in (0, 1)])
-    assert all(table[m] == table[m // 15 * 15] for m in table)
+@pytest.mark.parametrize("late", world.LATE)
+def test_minutes_are_the_kinds_place_in_the_hour_and_mostly_as_late_as_the_crew(late):
+    for kind, place in world.MINUTE.items():
+        table = minutes(kind, late).table
+        assert {m - place for m in table} == {0, 5, 10} and table[place + late] == pytest.approx(world.HABIT)
 
 
-@pytest.mark.parametrize("planned", world.START_MINUTES)
-def test_people_arrive_in_the_planned_quarter_of_an_hour_seven_times_in_ten(planned):
-    table = arrival(planned).table
-    assert list(table) == list(range(0, 60, 5))
-    assert sum(p for m, p in table.items() if planned <= m < planned + 15) == pytest.approx(0.7)
-    assert all(p == pytest.approx(0.7 / 3 if planned <= m < planned + 15 else 0.1 / 3) for m, p in table.items())
-
-
-def test_every_habit_changes_at_noon_in_its_share_of_days_to_any_other_value():
-    rng, days = random.Random(3), 2000
+def test_every_habit_changes_in_its_share_of_hours_to_any_other_value():
+    rng, hours, share = random.Random(3), 20_000, world.CHANGE / 24
     causes, went = Causes(SMALL, rng), defaultdict(Counter)
-    for _ in range(days):
+    for _ in range(hours):
         before = copy.deepcopy(causes.of)
         causes.change(rng)
         for stream, (keys, values) in causes.choices.items():
@@ -221,17 +205,16 @@ def test_every_habit_changes_at_noon_in_its_share_of_days_to_any_other_value():
         changed = {move: n for move, n in moves.items() if move[0] != move[1]}
         values = causes.choices[stream][1]
         assert set(changed) == set(itertools.permutations(values, 2))
-        assert abs(sum(changed.values()) - world.CHANGE * days) <= 5 * math.sqrt(days * world.CHANGE * (1 - world.CHANGE))
+        assert abs(sum(changed.values()) - share * hours) <= 5 * math.sqrt(hours * share * (1 - share))
 
 
-def test_habits_change_once_a_day_and_only_at_noon(monkeypatch):
-    days, change, now = [], Causes.change, [0]
-    monkeypatch.setattr(Causes, "change", lambda causes, rng: (days.append(now[0]), change(causes, rng)))
+def test_habits_may_change_once_an_hour(monkeypatch):
+    hours, change, now = [], Causes.change, [0]
+    monkeypatch.setattr(Causes, "change", lambda causes, rng: (hours.append(now[0]), change(causes, rng)))
     for event, _ in simulate(SMALL, progress=False):
         now[0] = event["day"] * 24 * 60 + event["Time_Event_Hour"] * 60 + event["Time_Event_Minute"]
-    assert len(days) == SMALL.days
-    assert all(before < day * 24 * 60 + 12 * 60 for day, before in enumerate(days))
-    assert all(before >= day * 24 * 60 for day, before in enumerate(days))  # the last event before is of that morning
+    assert len(hours) == now[0] // 60  # one for each full hour up to the last event
+    assert all(before < 60 * hour for hour, before in enumerate(hours, 1))  # none before its hour has come
 
 
 def test_export_has_eleven_columns_and_blanks_where_a_field_does_not_apply(exported):
@@ -239,10 +222,11 @@ def test_export_has_eleven_columns_and_blanks_where_a_field_does_not_apply(expor
     assert list(log.columns) == ["event_type", "actor", "recipient", "location", "cost_code", "job_code", "approved_by",
                                  "is_timesheet", "hours_worked", "event_time", "reference_time"]
     approvals = log.event_type.isin(["timesheet_approved", "timesheet_mended"])
-    assert (log.approved_by.notna() == approvals).all()
-    assert (log.is_timesheet.ne("no") == (approvals | (log.event_type == "timesheet_submitted"))).all()
-    assert (log.hours_worked.notna() == (log.is_timesheet.ne("no") | (log.event_type == "punch_out"))).all()
-    assert log.cost_code[log.event_type == "shift_scheduled"].isna().all()
+    sheets = approvals | (log.event_type == "timesheet_submitted")
+    assert (log.is_timesheet.ne("no") == sheets).all()
+    known = sheets | log.event_type.isin(["break_end", "punch_out"])  # of the shift at hand, from the break's end on
+    assert (log.hours_worked.notna() == known).all() and (log.approved_by.notna() == known).all()
+    assert (log.cost_code.notna() == (log.event_type != "job_transfer")).all()
     always = ["event_type", "actor", "recipient", "location", "is_timesheet", "event_time", "reference_time"]
     assert log[always].notna().all(axis=None)
     assert log.event_time.max() < pd.Timestamp(SMALL.start) + pd.Timedelta(days=SMALL.days)
