@@ -3,13 +3,16 @@ BIN := .venv/bin
 READY := .venv/.ready
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help run test test-long lab clean
+.PHONY: help run test test-long lab student slides clean
 
 help:
 	@echo "make run        run every notebook in order; executed copies and HTML pages go to build/notebooks"
 	@echo "make test       run the tests, then every notebook against its stored outputs"
-	@echo "make test-long  the tests that take minutes: the log remade, public logs where they are at hand"
+	@echo "make test-long  the tests that take minutes: the log remade, the student edition run, public logs if at hand"
 	@echo "make lab        open the notebooks in JupyterLab"
+	@echo "make student    the notebooks without solutions, to hand out: build/student"
+	@echo "make slides     a deck of slides of each notebook: build/slides. They show without a network after"
+	@echo "                npm install --prefix build/slides reveal.js@5.2.1 mathjax@3.2.2   and another make slides"
 	@echo "make clean      remove .venv, build (trained models too) and caches"
 	@echo "The first of these that needs .venv builds it; PYTHON=/path/to/python3.11 picks the Python."
 
@@ -25,6 +28,9 @@ test-long: $(READY)
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
+
+student slides: $(READY)
+	$(BIN)/python -m helpers.course $@
 
 # The stamp is written last: a .venv whose installation broke off has none, and is built anew.
 $(READY): requirements.txt pyproject.toml

@@ -14,6 +14,7 @@ import sys
 import zlib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Callable
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ import torch
 from matplotlib.figure import Figure
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
@@ -34,6 +35,7 @@ from helpers.windows import Batch, Windows
 from helpers.world import DATA
 
 ROOT = DATA.parent
+STORED = DATA / "runs"  # runs that come with the course, trained to the end
 VALIDATION_WINDOWS = 2000  # as many windows, evenly spaced in time, tell the validation loss of an epoch
 
 
@@ -184,17 +186,21 @@ class Trainer:
 
     history: a list of {"epoch", "measure", "name", "value"}; the measures are "train" and "validation" (the
     loss of each category, in nats) and "gradient" (the mean norm of each stream's encoder's gradients).
+    model: another network of the same inputs and outputs, to be trained in the place of ours.
+    watch: called after each batch with its number, counted from the run's beginning, and its loss in nats.
     """
 
-    def __init__(self, config: Config, data: Data | None = None, progress: bool = True):
-        self.config, self.progress = config, progress
+    def __init__(self, config: Config, data: Data | None = None, progress: bool = True, model: nn.Module | None = None,
+                 watch: Callable[[int, float], None] | None = None):
+        self.config, self.progress, self.watch = config, progress, watch
         self.data = data or load_data(config)
         log = self.data.log
         self.names = [category.name for category in log.categories]
         self.sizes = [category.size for category in log.categories]
         torch.manual_seed(config.seed)
-        self.model = MultiStreamModel(log.categories, len(log.streams), config.src_seq_len, config.tgt_seq_len,
-                                      carry=config.carry, dropout=config.dropout, tied=config.tied, **asdict(config.model)).to(config.device)
+        self.model = model or MultiStreamModel(log.categories, len(log.streams), config.src_seq_len, config.tgt_seq_len,
+                                               carry=config.carry, dropout=config.dropout, tied=config.tied, **asdict(config.model))
+        self.model.to(config.device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=config.learning_rate,
                                            weight_decay=config.weight_decay, fused=True)
         self.weights = torch.arange(1, config.tgt_seq_len + 1, device=config.device) ** -config.step_decay
@@ -231,9 +237,12 @@ class Trainer:
             self._refuse_not_finite(loss, f"epoch {epoch}, batch {i}")
             in_step = min(config.grad_accum, len(loader) - i // config.grad_accum * config.grad_accum)
             (loss.mean() / in_step).backward()
-            losses += multi_objective_loss(each.detach(), batch.counts)  # as validation counts, whatever the weights
+            unweighted = multi_objective_loss(each.detach(), batch.counts)  # as validation counts, whatever the weights
+            losses += unweighted
             if (i + 1) % config.grad_accum == 0 or i + 1 == len(loader):
                 self._step(epoch * steps + i // config.grad_accum, config.epochs * steps, gradients)
+            if self.watch:
+                self.watch(epoch * len(loader) + i, unweighted.mean().item())
             if i % 50 == 0:
                 bar.set_postfix(train=f"{losses.mean().item() / (i + 1):.4f}")
         windows = self.data.windows[VALIDATION]
@@ -388,16 +397,18 @@ def write_figure(path: Path, plot, table: pd.DataFrame, size: tuple[float, float
 
 
 def finished_run(path: str | Path, changes: dict | None = None) -> Trainer:
-    """The trained run of a configuration: from its folder where it lies there, trained now where it doesn't."""
+    """The trained run of a configuration: from its folder or, unchanged, from data/runs; else trained now."""
     config = read_config(path, changes)
-    data, checkpoint = load_data(config), Path(config.out) / "checkpoint.safetensors"
+    data = load_data(config)
     trainer = Trainer(config, data)
-    if checkpoint.exists():
-        try:
-            trainer.load(checkpoint)
-        except InputError as error:
-            print(f"{error}; training anew")
-            trainer = Trainer(config, data)
+    for folder in [Path(config.out)] + [STORED / Path(path).stem] * (not changes):
+        if (checkpoint := folder / "checkpoint.safetensors").exists():
+            try:
+                trainer.load(checkpoint)
+                break
+            except InputError as error:
+                print(f"{error}; not used")
+                trainer = Trainer(config, data)
     return trainer.fit()
 
 

@@ -198,7 +198,7 @@ def next_outcomes(person: Person, causes: Causes, calendar: Calendar) -> list[Ou
     if last == "shift_scheduled":
         return [outcome(1.0, "punch_out", lead, now.day, now.hour + 8, now, **work)]
     if last == "punch_out":
-        return [outcome(1.0, "timesheet_submitted", person.name, now.day, now.hour + 8, now, **work | dict(IsTimesheet="yes"))]
+        return [outcome(1.0, "timesheet_submitted", person.name, now.day, now.hour + 8, now, **work | dict(IsTimesheet="yes", JobCodeRecordId=None))]
     if last == "timesheet_submitted":
         return [outcome(p, kind, lead, now.day, now.hour + 8, now, **work | dict(IsTimesheet=mark))
                 for p, kind, mark in ((0.85, "timesheet_approved", "yes"), (0.15, "timesheet_mended", "corrected"))]

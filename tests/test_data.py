@@ -180,6 +180,18 @@ def test_the_recipient_knows_the_plan(reached):
     assert "Recipient" not in reached[0][1].of  # no habit
 
 
+def test_the_card_shows_what_leaving_out_a_stream_costs():
+    measured = pd.read_csv(DATA / "stream_ablation.csv").set_index(["stream", "category"])
+    assert len(measured) == 7 * 17
+    shown = {(stream, category): (float(rise), float(error)) for stream, category, rise, error in table(CARD, "left out")}
+    assert set(shown) == {(stream, category) for stream, categories in TOUCHES.items() for category in categories}
+    for place, numbers in shown.items():
+        assert numbers == tuple(round(measured.loc[place, column], 3) for column in ("raise", "standard_error"))
+    missed = {stream for stream, categories in TOUCHES.items() if all(measured.loc[(stream, c), "z"] >= 3 for c in categories)}
+    assert "Five of the seven streams are missed" in CARD and "EventType and Time are not missed" in CARD
+    assert len(missed) == 5 and missed == set(TOUCHES) - {"EventType", "Time"}
+
+
 def test_habits_change_as_often_as_the_card_says():
     assert number(r"with a probability of (\d+) % a day, at any full hour") / 100 == world.CHANGE
 

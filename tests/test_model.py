@@ -1,9 +1,11 @@
 """The network: both forms agree, only the carried vectors pass, and nothing sees the future or the padding."""
+import math
+
 import pytest
 import torch
 
 from helpers.losses import category_losses, multi_objective_loss
-from helpers.model import EventEmbedding, MultiStreamModel, plain_form, waves
+from helpers.model import EventEmbedding, MultiStreamModel, SumOfRows, attend, attention_recorded, plain_form, rollout, split_heads, waves
 from helpers.schema import InputError
 from small import SOURCE, STEPS, small_batch, small_log, small_model
 
@@ -171,3 +173,59 @@ def test_another_device_gives_the_same_logits_and_gradients(device):
 def test_shapes_that_cannot_work_are_refused(shape, named):
     with pytest.raises(InputError, match=named):
         small_model(**shape)
+
+
+def test_summing_rows_has_the_gradient_of_the_standard_embedding_bag():
+    table, rows = torch.randn(9, 4, dtype=torch.double), torch.tensor([[0, 3, 7], [3, 3, 8], [0, 1, 8]], dtype=torch.int32)  # 2, 4 to 6 unnamed
+    ours, theirs = table.clone().requires_grad_(), table.clone().requires_grad_()
+    weights = torch.randn(3, 4, dtype=torch.double)
+    (SumOfRows.apply(ours, rows) * weights).sum().backward()
+    (torch.nn.functional.embedding_bag(rows, theirs, mode="sum") * weights).sum().backward()
+    assert torch.equal(SumOfRows.apply(ours, rows), table[rows.long()].sum(1))
+    assert torch.allclose(ours.grad, theirs.grad) and not ours.grad[[2, 4, 5, 6]].any()
+    assert torch.autograd.gradcheck(lambda table: SumOfRows.apply(table, rows), table.clone().requires_grad_())
+
+
+def test_a_rollout_is_the_network_read_step_by_step():
+    model, batch = small_model(), small_batch()
+    events = rollout(model, batch)
+    assert events.shape == batch.target.shape and events.dtype == torch.int32
+    own = batch._replace(given=torch.cat([batch.given[:, :1], events[:, :-1]], 1))  # what it said, given to it
+    best = torch.stack([part.argmax(-1) for part in model(own).split(model.sizes, -1)], -1)
+    assert torch.equal(events, best.int())
+
+
+def test_a_rollout_reads_nothing_of_the_target():
+    model, batch = small_model(), small_batch()
+    blind = batch._replace(target=batch.target * 0, event=batch.event * 0, given=torch.cat([batch.given[:, :1], batch.given[:, 1:] * 0], 1))
+    assert torch.equal(rollout(model, batch), rollout(model, blind))
+
+
+def test_a_drawn_rollout_follows_the_heads_probabilities():
+    model, batch = small_model(), small_batch()
+    many = type(batch)(*(tensor[:1].expand(4000, *tensor.shape[1:]) for tensor in batch))
+    first = rollout(model, many._replace(given=many.given[:, :1]), torch.Generator().manual_seed(0))[:, 0, 0]
+    p = model(batch)[0, 0, :model.sizes[0]].softmax(-1)
+    assert torch.allclose(torch.bincount(first, minlength=model.sizes[0]) / 4000, p, atol=0.03)
+
+
+def test_recorded_attention_is_that_of_the_standard_layers():
+    model, batch = small_model(encoder_layers=2), small_batch()
+    with attention_recorded() as seen:
+        logits = model(batch)
+    assert torch.equal(model(batch), logits) and len(seen) == 4  # two encoder layers, then self and cross
+    S, B = batch.known.shape[1], batch.known.shape[0]
+    encoder, last, self_attention, cross = seen
+    assert encoder.shape == (S * B, 2, SOURCE, SOURCE) and last.shape == (S * B, 2, 1, SOURCE)
+    assert self_attention.shape == (B, 2, STEPS, STEPS) and cross.shape == (B, 2, STEPS, S)
+    assert all(torch.allclose(weights.sum(-1), torch.ones(()), atol=1e-5) for weights in seen)
+    padded = ~batch.known.transpose(0, 1).reshape(S * B, 1, 1, SOURCE).expand_as(last)
+    assert padded.any() and last[padded].abs().max() == 0
+    assert self_attention.triu(1).abs().max() == 0  # no later event
+    layer = model.decoder[-1]  # the cross-attention once more, by the formula
+    states, x = model.encode(batch.histories, batch.known), model.embedding(batch.given, model.origin)
+    q, k, v = layer.self_in(layer.norm1(x)).chunk(3, -1)
+    x = x + layer.self_out(attend(q, k, v, 2, is_causal=True))
+    q, k = layer.cross_query(layer.norm2(x)), layer.cross_key_value(states).chunk(2, -1)[0]
+    scores = split_heads(q, 2) @ split_heads(k, 2).transpose(-1, -2) / math.sqrt(q.shape[-1] / 2)
+    assert torch.allclose(cross, scores.softmax(-1), atol=1e-5)

@@ -36,7 +36,7 @@ def axes():
     axes = Figure(layout="constrained").subplots()
     yield axes
     axes.figure.canvas.draw()  # it can be drawn as well as described
-    assert axes.get_title() and axes.get_xlabel()
+    assert axes.get_title("left") and axes.get_xlabel()
 
 
 def lines(axes) -> dict:
@@ -153,3 +153,233 @@ def test_gap_by_step(axes, evaluation):
     difference = evaluation.losses["model"] - evaluation.losses["floor"]
     draws(line, range(1, 6), [difference[:, u][evaluation.counts[:, u]].mean() for u in range(5)])
     assert axes.get_ylim()[0] == 0 and min(gaps) > 0
+
+
+def test_two_orders(axes):
+    left = pd.Series([0.3, 0.1, 0.2, 0.4, 0.5], list("abcde"), name="loss")
+    right = pd.Series([0.3, 0.5, 0.2, 0.1, 0.4], list("abcde"), name="gap")
+    assert plots.two_orders(axes, left, right) is axes
+    for line, places in zip(axes.lines, [(2, 2), (0, 4), (1, 1), (3, 0), (4, 3)]):  # the greatest at the top
+        draws(np.array(line.get_data(), float), [0, 1], places)
+    assert [line.get_marker() for line in axes.lines] == ["s", "o", "s", "o", "o"]  # those that moved stand out
+    assert [text.get_text() for text in axes.texts[:4]] == ["a  0.300", "0.300  a", "b  0.100", "0.500  b"]
+    assert ticks(axes.get_xticklabels()) == ["loss (nats)", "gap (nats)"] and axes.get_xlabel() == "ordered by"
+
+
+def test_reliability(axes):
+    tables = {"one": pd.DataFrame({"predicted": [0.2, 0.8], "observed": [0.3, 0.6]}), "two": pd.DataFrame({"predicted": [0.9], "observed": [0.9]})}
+    assert plots.reliability(axes, tables) is axes
+    drawn = lines(axes)
+    assert legend(axes) == list(drawn) == ["as often as said", "one", "two"]
+    draws(drawn["as often as said"], [0, 1], [0, 1])
+    draws(drawn["one"], [0.2, 0.8], [0.3, 0.6])
+    draws(drawn["two"], [0.9], [0.9])
+    assert axes.get_xlim() == axes.get_ylim() == (0, 1) and axes.get_aspect() == 1
+
+
+def test_model_shapes():
+    axes = Figure().subplots()
+    assert plots.model_shapes(axes, STREAMS, source=6, target=5, categories=17, d_model=8, values=999, carry=2) is axes
+    axes.figure.canvas.draw()
+    texts = [text.get_text() for text in axes.texts]
+    assert [text for text in texts if text in STREAMS] == STREAMS and texts.count("encoder") == 7
+    shapes = ["(B, 7, 6, 17)", "(B, 7, 6, 8)", "(B, 14, 8)", "(B, 5, 8)", "(B, 5, 999)", "(B, 5, 17)"]
+    assert not set(shapes) - set(texts)
+    assert any("the last 2 vectors go on" in text for text in texts) and axes.get_title("left")
+    assert len(axes.patches) == 7 * 2 + 7 * 2 + 5  # histories, encoders, two states each; embedding, decoder (2), heads, target
+
+
+def test_right_or_wrong(axes):
+    right = np.array([[True, False, True], [False, False, True]])
+    assert plots.right_or_wrong(axes, right, ["kind", "site", "hour"], "Two steps") is axes
+    (crosses,) = lines(axes).values()
+    draws(crosses, [1, 2, 2], [1, 0, 1])  # steps count from 1
+    assert axes.collections[0].get_array().ravel().tolist() == right.T.ravel().tolist()
+    assert [(text.get_text(), text.get_position()[1]) for text in axes.texts[:3]] == [("1", 0), ("0", 1), ("2", 2)]
+    assert ticks(axes.get_yticklabels()) == ["kind", "site", "hour"] and axes.yaxis_inverted() and axes.get_title("left") == "Two steps"
+
+
+def test_leak_alarm(axes):
+    gaps = pd.DataFrame({"what": ["honest", "unsure", "leak"], "gap": [0.2, -0.02, -0.3], "standard_error": [0.01, 0.01, 0.05]})
+    assert plots.leak_alarm(axes, gaps) is axes
+    points = {container.get_label(): container for container in axes.containers}
+    for label, rows in (("no alarm", [0, 1]), ("below the floor: a leak", [2])):
+        line, _, (bars,) = points[label]
+        draws(np.array(line.get_data(), float), gaps["gap"][rows], rows)
+        reach = [(segment[0, 0], segment[1, 0]) for segment in bars.get_segments()]
+        np.testing.assert_allclose(reach, [(gaps["gap"][i] - 3 * gaps["standard_error"][i], gaps["gap"][i] + 3 * gaps["standard_error"][i]) for i in rows])
+    assert set(legend(axes)) == {"floor", *points} and ticks(axes.get_yticklabels()) == gaps["what"].tolist()
+    assert "nats" in axes.get_xlabel()
+
+
+@pytest.mark.parametrize("carry", [1, 3, 6])
+def test_last_vectors(axes, carry):
+    known = np.ones((7, SOURCE), bool)
+    known[2, :5] = known[4, :2] = False
+    assert plots.last_vectors(axes, STREAMS, known, carry) is axes
+    drawn = lines(axes)
+    assert legend(axes) == ["goes on", "encoded, stays behind", "padded, masked"]
+    place = np.arange(1 - SOURCE, 1)
+    for name, there in (("goes on", known & (place > -carry)), ("encoded, stays behind", known & (place <= -carry)), ("padded, masked", ~known)):
+        s, t = np.nonzero(there)
+        draws(drawn[name], place[t], s)
+    memory = [line for line in axes.lines if line.get_label().startswith("_")]  # the same squares once more, on the decoder's side
+    assert sum(len(line.get_xdata()) for line in memory) == 7 * carry and min(min(line.get_xdata(), default=3) for line in memory) == 3
+    assert len(memory[2].get_xdata()) == (~known[:, SOURCE - carry:]).sum()
+    words = " ".join(text.get_text() for text in axes.texts)
+    assert f"7 x {SOURCE} = {7 * SOURCE} vectors" in words and f"7 x {carry} = {7 * carry} vectors" in words
+    assert ticks(axes.get_yticklabels()) == STREAMS and axes.yaxis_inverted() and f"carry is {carry}" in axes.get_title("left")
+
+
+def test_curves(axes):
+    table = pd.DataFrame({"one": [1.0, 2.0, np.nan], "two": [3.0, np.nan, 5.0]}, index=[1, 2, 4])
+    assert plots.curves(axes, table, "Two", "carry", "loss (nats)", {"here": 3}) is axes
+    drawn = lines(axes)
+    assert legend(axes) == list(drawn) == ["one", "two", "here"]
+    draws(drawn["one"], [1, 2], [1, 2])
+    draws(drawn["two"], [1, 4], [3, 5])
+    assert drawn["here"][0].tolist() == [3, 3]
+    assert (axes.get_title("left"), axes.get_xlabel(), axes.get_ylabel()) == ("Two", "carry", "loss (nats)")
+    assert len({line.get_color() for line in axes.lines}) == len({line.get_linestyle() for line in axes.lines}) == 3
+    assert [line.get_marker() for line in axes.lines[:2]] == ["o", "^"]
+    assert all(tick == round(tick) for tick in axes.get_xticks())
+
+
+def test_curves_of_many_points_have_no_markers_and_a_single_one_no_legend(axes):
+    plots.curves(axes, pd.DataFrame({"one": range(41)}), "One", "batch", "loss (nats)")
+    assert axes.lines[0].get_marker() in ("", "None") and axes.get_legend() is None
+
+
+def test_runs_against_the_first(axes):
+    table = pd.DataFrame([("a", "kind", 0.1, 0.01), ("a", "site", -0.2, 0.02), ("b", "kind", 0.3, 0.03), ("b", "site", 0.0, 0.0)],
+                         columns=["run", "category", "difference", "standard_error"])
+    assert plots.runs_against_the_first(axes, table, "Against a first run") is axes
+    points = {container.get_label(): container for container in axes.containers}
+    assert legend(axes) == list(points) == ["a", "b"] and ticks(axes.get_yticklabels()) == ["kind", "site"] and axes.yaxis_inverted()
+    for run, values, reach in (("a", [0.1, -0.2], [(0.08, 0.12), (-0.24, -0.16)]), ("b", [0.3, 0.0], [(0.24, 0.36), (0, 0)])):
+        line, _, (bars,) = points[run]
+        x, y = np.array(line.get_data(), float)
+        np.testing.assert_allclose(x, values)
+        assert np.abs(y - [0, 1]).max() < 0.25
+        np.testing.assert_allclose([(segment[0, 0], segment[1, 0]) for segment in bars.get_segments()], reach, atol=1e-12)
+    assert axes.lines[0].get_xdata()[0] == 0 and "nats" in axes.get_xlabel() and axes.get_title("left") == "Against a first run"
+
+
+def test_stream_heat(axes):
+    values = pd.DataFrame({"HoursWorked": [0.2, -0.1], "IsTimesheet": [0.004, 0.05]}, ["Location", "Time"])
+    assert plots.stream_heat(axes, values, title="Rises", xlabel="category") is axes
+    mesh = axes.collections[0]
+    np.testing.assert_allclose(np.asarray(mesh.get_array(), float).ravel(), [0.2, 0.004, 0, 0.05])
+    assert [text.get_text() for text in axes.texts] == [".20", "", "", ".05"]
+    assert ticks(axes.get_yticklabels()) == ["Location", "Time"] and ticks(axes.get_xticklabels()) == list(values)
+    assert (mesh.norm.vmin, mesh.norm.vmax) == (0, 0.2) and mesh.colorbar.ax.get_ylabel() == "nats"
+
+
+def test_stream_heat_writes_what_it_is_told_to(axes):
+    values = pd.DataFrame({"a": [0.2, 0.01]}, ["Location", "Time"])
+    plots.stream_heat(axes, values, shown=values < 0.1, top=1, unit="weight", title="Weights", xlabel="step")
+    assert [text.get_text() for text in axes.texts] == ["", ".01"]
+    assert axes.collections[0].norm.vmax == 1 and axes.collections[0].colorbar.ax.get_ylabel() == "weight"
+
+
+# -- the figures of the widgets
+
+def curve(*values) -> pd.Series:
+    return pd.Series(values, index=range(3, 3 + len(values)))
+
+
+def named(axes) -> list[str]:
+    """The names beside the curves, from the bottom."""
+    texts = [text for text in axes.texts if text.get_position()[0] == 1.075]
+    return [text.get_text() for text in sorted(texts, key=lambda text: text.get_position()[1])]
+
+
+def test_loss_curves(axes):
+    curves = {("one", "kind", "validation"): curve(3, 2, 1), ("one", "site", "validation"): curve(3.5, 2.5, 1.5), ("two", "kind", "validation"): curve(4, 3)}
+    levels = pd.DataFrame({"ceiling": [4.0, 4.5], "floor": [0.5, np.nan]}, ["kind", "site"])
+    assert plots.loss_curves(axes, curves, levels, "loss (nats)") is axes
+    drawn = lines(axes)
+    for (run, category, _), losses in curves.items():
+        draws(drawn[f"{category}\n{run}"], losses.index, losses)
+    assert axes.get_title("left") == "validation" and axes.get_ylabel() == "loss (nats)"
+    assert named(axes) == ["kind\none", "site\none", "kind\ntwo"]  # as the curves end
+    kind, site, two = axes.lines[:3]
+    assert kind.get_color() == two.get_color() != site.get_color()
+    assert len({line.get_marker() for line in (kind, site, two)}) == 3
+    across = [(line.get_ydata()[0], line.get_color(), line.get_linestyle()) for line in axes.lines[3:6]]
+    assert across == [(4, kind.get_color(), "-"), (0.5, kind.get_color(), "--"), (4.5, site.get_color(), "-")]
+    assert [text.get_text() for text in axes.texts[-2:]] == ["ceiling", "floor"]
+
+
+def test_loss_curves_of_one_category_go_by_run_and_measure(axes):
+    curves = {("one", "kind", "train"): curve(3, 2), ("one", "kind", "validation"): curve(3, 2), ("two", "kind", "train"): curve(1, 1)}
+    plots.loss_curves(axes, curves, pd.DataFrame({"floor": [0.5]}, ["kind"]), "loss (nats)")
+    one, validation, two = axes.lines[:3]
+    assert one.get_color() == validation.get_color() != two.get_color() and axes.get_title("left") == "kind"
+    assert [line.get_linestyle() for line in (one, validation, two)] == ["--", "-", "--"]
+    assert sorted(named(axes)) == ["one, train", "one, validation", "two, train"]
+    assert axes.lines[3].get_color() == plots.GREY
+
+
+def test_loss_curves_write_eight_names_apart_and_inside(axes):
+    curves = {(f"run {i}", "kind", measure): curve(1, 1) for i in range(4) for measure in ("train", "validation")}
+    plots.loss_curves(axes, curves, pd.DataFrame(), "loss (nats)")
+    heights = [text.get_position()[1] for text in axes.texts]
+    assert len(heights) == 8 and np.diff(sorted(heights)).min() > 0.06 and 0 <= min(heights) and max(heights) <= 1
+
+
+def test_loss_curves_of_nothing(axes):
+    plots.loss_curves(axes, {}, pd.DataFrame(), "loss (nats)")
+    assert not axes.lines
+
+
+def test_names_from_a_log_are_no_formulas(axes):
+    curves = {("$\\frac$", "_kind", "train"): curve(1, 1), ("$x", "_kind", "train"): curve(2, 2), ("a" * 99, "_kind", "train"): curve(3, 3)}
+    plots.loss_curves(axes, curves, pd.DataFrame(), "loss (nats)")
+    axes.figure.canvas.draw()
+    assert max(map(len, named(axes))) == 30 and named(axes)[2].endswith("…")
+
+
+def test_decoder_reads(axes):
+    weights = pd.Series([0.7, 0.3], ["Actor", "Time"])
+    assert plots.decoder_reads(axes, weights) is axes
+    assert [bar.get_width() for bar in axes.patches] == [0.7, 0.3] and ticks(axes.get_yticklabels()) == ["Actor", "Time"] and axes.yaxis_inverted()
+    assert [text.get_text() for text in axes.texts] == ["0.70", "0.30"]
+
+
+def test_history_weights(axes):
+    weights = pd.DataFrame([[np.nan, 0.9, 0.1], [0.05, 0.25, 0.7]], ["Actor", "Time"])
+    assert plots.history_weights(axes, weights) is axes
+    drawn = axes.images[0].get_array()
+    np.testing.assert_array_equal(drawn.mask, weights.isna())
+    np.testing.assert_array_equal(drawn[~drawn.mask], weights.to_numpy()[~weights.isna()])
+    assert axes.patch.get_hatch() and ticks(axes.get_yticklabels()) == ["Actor", "Time"]
+    assert [(text.get_text(), text.get_position()) for text in axes.texts] == [(".9", (1, 0)), (".1", (2, 0)), (".2", (1, 1)), (".7", (2, 1))]
+    assert ticks(axes.get_xticklabels()) == ["oldest", "origin"] and "3 events" in axes.get_title("left")
+
+
+@pytest.mark.parametrize("truth, shown", [(2, ["c  0.60  (true)", "a  0.25", "d  0.10"]), (5, ["c  0.60", "a  0.25", "f  0.00  (true)"]), (None, ["c  0.60", "a  0.25", "d  0.10"])])
+def test_predicted_values(axes, truth, shown):
+    p = np.array([0.25, 0.05, 0.6, 0.1, 0, 0])
+    assert plots.predicted_values(axes, p, list("abcdef"), truth, "kind", most=3) is axes
+    assert [text.get_text() for text in axes.texts] == shown and axes.get_title("left") == "kind"
+    assert [bar.get_width() for bar in axes.patches] == [p["abcdef".index(text[0])] for text in shown]
+    assert [bool(bar.get_hatch()) for bar in axes.patches] == ["true" in text for text in shown]
+
+
+def test_live_losses(axes):
+    train = pd.Series([4, 2, 3, 1.0], [0.5, 1, 1.5, 2])
+    assert plots.live_losses(axes, train, pd.Series([2.5], [1]), 3.7, 0.1, window=2) is axes
+    drawn = lines(axes)
+    assert legend(axes) == list(drawn) == ["train, each batch", "train, mean of 2", "validation", "ceiling 3.700", "floor 0.100"]
+    draws(drawn["train, each batch"], train.index, train)
+    draws(drawn["train, mean of 2"], train.index, [4, 3, 2.5, 2])
+    draws(drawn["validation"], [1], [2.5])
+    draws(drawn["ceiling 3.700"], [0, 1], [3.7, 3.7])
+    assert axes.get_yscale() == "log" and axes.get_xlim()[0] == 0 and axes.get_xlim()[1] >= 2 and "nats" in axes.get_ylabel()
+
+
+def test_live_losses_before_the_first_batch(axes):
+    nothing = pd.Series(dtype=float)
+    plots.live_losses(axes, nothing, nothing, None, None, window=2)
+    assert legend(axes) == ["train, each batch", "train, mean of 2", "validation"]

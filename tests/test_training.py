@@ -21,10 +21,11 @@ from safetensors.torch import save_file
 from helpers import training
 from helpers.events import TEST, TRAIN, VALIDATION
 from helpers.losses import category_losses, evaluate, fit_baselines, multi_objective_loss
+from helpers.model import MultiStreamModel
 from helpers.schema import InputError
 from helpers.training import (Config, Data, ModelConfig, ReadyBatches, Trainer, TrainingStopped, finished_run, load_data, rate,
                               read_config)
-from small import SOURCE, STEPS, small_config, small_data, write_log
+from small import SOURCE, STEPS, small_config, small_data, small_log, write_log
 
 ROOT = Path(__file__).resolve().parent.parent
 CHECKPOINT = "checkpoint.safetensors"
@@ -207,6 +208,27 @@ def test_monitors_give_the_mean_loss_of_each_category_and_the_gradient_of_each_s
     assert row.tolist() == pytest.approx([0, losses.mean().item(), validation.iloc[-1]], abs=1e-5)
 
 
+def test_a_run_is_watched_batch_by_batch():
+    seen = []
+    run = Trainer(small_config(step_decay=1.0), small_data(), progress=False, watch=lambda number, loss: seen.append((number, loss))).fit()
+    assert [number for number, _ in seen] == list(range(10))  # two epochs of five
+    assert run.epochs()["train"].tolist() == pytest.approx([np.mean([loss for _, loss in seen[:5]]), np.mean([loss for _, loss in seen[5:]])])
+
+
+def test_another_network_is_trained_in_the_place_of_ours():
+    class Deaf(MultiStreamModel):
+        def encode(self, histories, known):
+            return super().encode(histories, known) * 0
+
+    torch.manual_seed(3)
+    deaf = Deaf(small_log().categories, 7, SOURCE, STEPS, d_model=8, num_heads=2, encoder_layers=1, decoder_layers=1)
+    before = {name: tensor.clone() for name, tensor in deaf.named_parameters()}
+    run = Trainer(small_config(), small_data(), progress=False, model=deaf).fit()
+    assert run.model is deaf and same(run._weights(), dict(deaf.named_parameters()))
+    moved = {name for name, tensor in deaf.named_parameters() if not torch.equal(tensor, before[name])}
+    assert "heads.weight" in moved and not any(name.startswith("encoder.") for name in moved)
+
+
 def test_the_best_epoch_has_the_least_validation_loss_and_its_weights_are_kept_and_evaluated(tmp_path):
     run, weights = trainer(epochs=3, out=str(tmp_path)), []
     for _ in range(3):
@@ -373,7 +395,7 @@ def trained(monkeypatch) -> list[int]:
 
 def test_a_finished_run_is_trained_where_there_is_none(config_file, trained, tmp_path, capsys):
     run = finished_run(config_file())
-    assert trained == [0, 1] and run.epochs_done == 2 and "training anew" not in capsys.readouterr().out
+    assert trained == [0, 1] and run.epochs_done == 2 and "not used" not in capsys.readouterr().out
     assert (tmp_path / "run" / CHECKPOINT).is_file()
     assert same(run._weights(), Trainer(read_config(config_file()), run.data, progress=False).fit()._weights())
 
@@ -382,7 +404,7 @@ def test_a_finished_run_is_taken_up_without_training_a_step(config_file, trained
     first, written = finished_run(config_file()), (tmp_path / "run" / CHECKPOINT).stat().st_mtime_ns
     trained.clear()
     again = finished_run(config_file())
-    assert trained == [] and "training anew" not in capsys.readouterr().out
+    assert trained == [] and "not used" not in capsys.readouterr().out
     assert (tmp_path / "run" / CHECKPOINT).stat().st_mtime_ns == written
     assert same(again._weights(), first._weights()) and same(again.best, first.best) and again.history == first.history
 
@@ -404,11 +426,24 @@ def test_a_run_of_another_configuration_is_trained_anew_with_a_note(config_file,
     capsys.readouterr()
     run, said = finished_run(config_file(**change)), capsys.readouterr().out
     assert trained == [0, 1]
-    assert note in said and "training anew" in said and str(tmp_path / "run" / CHECKPOINT) in said
+    assert note in said and "not used" in said and str(tmp_path / "run" / CHECKPOINT) in said
     unspoiled = Trainer(read_config(config_file(**change)), run.data, progress=False).fit()
     assert same(run._weights(), unspoiled._weights())
     trained.clear()
     assert same(finished_run(config_file(**change))._weights(), run._weights()) and trained == []  # it took the old one's place
+
+
+def test_a_stored_run_stands_in_for_one_of_your_own_unless_it_is_changed(config_file, trained, tmp_path, monkeypatch):
+    stored = finished_run(config_file(), {"out": str(tmp_path / "stored" / config_file().stem)})
+    monkeypatch.setattr(training, "STORED", tmp_path / "stored")
+    trained.clear()
+    run = finished_run(config_file())
+    assert trained == [] and same(run.best, stored.best) and not (tmp_path / "run").exists()
+    finished_run(config_file(), {"seed": 1})
+    assert trained == [0, 1]
+    mine = (tmp_path / "run" / CHECKPOINT).stat().st_mtime_ns
+    assert finished_run(config_file()).history == run.history  # mine belongs to another seed, so the stored one it is
+    assert (tmp_path / "run" / CHECKPOINT).stat().st_mtime_ns == mine
 
 
 def test_a_run_cut_short_on_the_disk_is_trained_anew_with_a_note(config_file, trained, tmp_path, capsys):
@@ -416,7 +451,7 @@ def test_a_run_cut_short_on_the_disk_is_trained_anew_with_a_note(config_file, tr
     checkpoint.parent.mkdir()
     checkpoint.write_bytes(b"half a file")
     assert finished_run(config_file()).epochs_done == 2 and trained == [0, 1]
-    assert "not a whole checkpoint" in (said := capsys.readouterr().out) and "training anew" in said
+    assert "not a whole checkpoint" in (said := capsys.readouterr().out) and "not used" in said
 
 
 def test_a_run_that_fits_only_in_part_leaves_no_trace_in_the_new_one(config_file, trained, tmp_path, capsys):

@@ -227,6 +227,7 @@ def test_export_has_eleven_columns_and_blanks_where_a_field_does_not_apply(expor
     known = sheets | log.event_type.isin(["break_end", "punch_out"])  # of the shift at hand, from the break's end on
     assert (log.hours_worked.notna() == known).all() and (log.approved_by.notna() == known).all()
     assert (log.cost_code.notna() == (log.event_type != "job_transfer")).all()
+    assert (log.job_code.notna() == (log.event_type != "timesheet_submitted")).all()
     always = ["event_type", "actor", "recipient", "location", "is_timesheet", "event_time", "reference_time"]
     assert log[always].notna().all(axis=None)
     assert log.event_time.max() < pd.Timestamp(SMALL.start) + pd.Timedelta(days=SMALL.days)

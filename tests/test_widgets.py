@@ -1,0 +1,486 @@
+"""The widgets without a browser: each control is moved by its value, then words, picture and axes are looked at."""
+import html
+import threading
+import time
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+import PIL.Image
+import pytest
+import torch
+from ipywidgets import HTML, HBox, Image, Label, VBox
+from matplotlib.figure import Figure
+
+from helpers import plots, training, widgets
+from helpers.events import TEST, TRAIN, VALIDATION
+from helpers.losses import evaluate, multi_objective_loss
+from helpers.training import Data, ModelConfig, Trainer, evenly_spaced
+from helpers.widgets import AttentionExplorer, LiveRun, LossExplorer, loss_curves, loss_tables, reading
+from helpers.world import Workplace, export
+from small import SOURCE, STEPS, small_config, small_data, small_log
+
+MARKUP = "<b onclick=alert(1)>$x_1$ & co</b>"
+
+
+def lines(axes) -> dict:
+    """Label -> (x, y) of each curve; what has no label of its own is none."""
+    return {line.get_label(): (line.get_xdata(), np.asarray(line.get_ydata(), float)) for line in axes.lines if line.get_label()[:1] not in ("", "_")}
+
+
+def moved(explorer, control, value) -> str:
+    """Sets a control; the words and the picture must change. Gives the words."""
+    before = explorer.said, explorer.image.value
+    control.value = value
+    assert explorer.said != before[0] and explorer.image.value != before[1]
+    assert bytes(explorer.image.value[:4]) == b"\x89PNG"
+    return explorer.said
+
+
+def controls(widget) -> list:
+    return [widget, *(one for child in getattr(widget, "children", ()) for one in controls(child))]
+
+
+@pytest.fixture(scope="module")
+def run() -> Trainer:
+    return Trainer(small_config(epochs=6, learning_rate=1e-2), small_data(), progress=False).fit()
+
+
+@pytest.fixture(scope="module")
+def report(run) -> pd.DataFrame:
+    return run.evaluation(VALIDATION).report().assign(floor=lambda table: 0.5 * table["markov"])
+
+
+@pytest.fixture
+def explorer(run, report, tmp_path) -> LossExplorer:
+    history = pd.DataFrame(run.history)
+    return LossExplorer({"one": history, "two": history.assign(value=history["value"] + 0.25)}, report, tmp_path / "figures")
+
+
+@pytest.fixture
+def attention(run) -> AttentionExplorer:
+    return AttentionExplorer(run, run.data.windows[TRAIN].origins[[3, 700, 40]])
+
+
+def test_every_control_has_a_label_and_no_markup_in_it(explorer, attention):
+    for widget in (explorer, attention, LiveRun(small_config(), small_data())):
+        assert isinstance(widget, VBox)
+        parts = [one for one in controls(widget) if not isinstance(one, (VBox, HBox, HTML, Label))]
+        assert sum(isinstance(one, Image) for one in parts) == 1
+        for one in parts:
+            assert isinstance(one, Image) or one.description and not getattr(one, "description_allow_html", False)
+
+
+# -- losses
+
+def test_the_loss_explorer_draws_what_the_history_says(explorer, run):
+    assert explorer.said.startswith("1 run, 1 category, epochs 0 to 5, validation: loss in nats; lines: markov, floor. Lowest: mean of one, validation, ")
+    (x, y), = lines(explorer.axes).values()
+    epochs = run.epochs()
+    assert x.tolist() == [0, 1, 2, 3, 4, 5]
+    np.testing.assert_allclose(y, epochs["validation"])
+    assert f"{epochs['validation'].min():.4f} at epoch {epochs['validation'].idxmin()}." in explorer.said
+
+
+def test_each_control_of_the_loss_explorer(explorer, report, run):
+    rows = report.set_index("category")
+    history = pd.DataFrame(run.history).pivot(index="epoch", columns=["measure", "name"], values="value")
+    assert "2 runs" in moved(explorer, explorer.runs, ["one", "two"])
+    assert set(lines(explorer.axes)) == {"one", "two"} and explorer.axes.get_title("left") == "mean, validation"
+    assert "2 categories" in moved(explorer, explorer.categories, ["EventType", "HoursWorked"])
+    assert set(lines(explorer.axes)) == {"EventType\none", "HoursWorked\none", "EventType\ntwo", "HoursWorked\ntwo"}
+    assert "epochs 2 to 4" in moved(explorer, explorer.epochs, (2, 4))
+    assert lines(explorer.axes)["EventType\none"][0].tolist() == [2, 3, 4]
+    assert "mean of 3 epochs" in moved(explorer, explorer.smoothing, 3)
+    losses = history["validation", "HoursWorked"]
+    np.testing.assert_allclose(lines(explorer.axes)["HoursWorked\ntwo"][1], [losses.loc[e - 2:e].mean() + 0.25 for e in (2, 3, 4)])
+    assert "train: " in moved(explorer, explorer.measure, "train")
+    losses = history["train", "HoursWorked"]
+    np.testing.assert_allclose(lines(explorer.axes)["HoursWorked\none"][1], [losses.loc[e - 2:e].mean() for e in (2, 3, 4)])
+    assert "gap to the floor in nats" in moved(explorer, explorer.scale, "gap to the floor")
+    np.testing.assert_allclose(lines(explorer.axes)["HoursWorked\none"][1], [losses.loc[e - 2:e].mean() - rows["floor"]["HoursWorked"] for e in (2, 3, 4)])
+    assert "share of the ceiling" in moved(explorer, explorer.scale, "share of the ceiling")
+    np.testing.assert_allclose(lines(explorer.axes)["HoursWorked\none"][1], [losses.loc[e - 2:e].mean() / np.log(100) for e in (2, 3, 4)])
+    for name, box in explorer.levels.items():
+        level = rows[name]["HoursWorked"] / np.log(100)
+
+        def drawn() -> bool:
+            return any(np.allclose(line.get_ydata(), level) and len(line.get_ydata()) == 2 for line in explorer.axes.lines)
+        assert drawn() == box.value
+        moved(explorer, box, not box.value)
+        assert drawn() == box.value
+
+
+def test_train_and_validation_are_told_apart_without_colour(explorer):
+    explorer.measure.value = "both"
+    train, validation = explorer.axes.lines[:2]
+    assert (train.get_label(), validation.get_label()) == ("train", "validation")
+    assert train.get_linestyle() != validation.get_linestyle() and train.get_marker() != validation.get_marker()
+
+
+def test_a_search_offers_what_fits_and_keeps_what_is_chosen(explorer):
+    explorer.categories.value = ["EventType"]
+    explorer.search.value = " MINUTE "
+    assert explorer.categories.options == ("EventType", "Time_Event_Minute", "Time_Reference_Minute")
+    assert explorer.categories.value == ("EventType",) and "EventType of one" in explorer.said
+    explorer.search.value = "no such"
+    assert explorer.categories.options == ("EventType",) and "No category's name holds “no such”." in explorer.said
+    explorer.search.value = ""
+    assert len(explorer.categories.options) == 18
+
+
+def test_a_search_redraws_once(explorer, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(LossExplorer, "_draw", lambda explorer: drawn.append(1))
+    explorer.search.value = "Minute"
+    assert drawn == [1]
+
+
+@pytest.mark.parametrize("nothing", ["runs", "categories"])
+def test_an_empty_selection_is_answered_in_words(explorer, nothing):
+    getattr(explorer, nothing).value = ()
+    assert "Nothing to draw" in explorer.said and lines(explorer.axes) == {}
+
+
+def test_a_reversed_range_is_turned(explorer):
+    explorer.epochs.value = (4, 1)
+    assert explorer.epochs.value == (1, 4) and "epochs 1 to 4" in explorer.said
+    explorer.epochs.value = (-9, 99)
+    assert explorer.epochs.value == (0, 5)
+
+
+def test_more_curves_than_can_be_told_apart_are_refused_in_words(explorer):
+    explorer.categories.value = explorer.names[:9]
+    assert len(lines(explorer.axes)) == widgets.MOST_CURVES == 8
+    assert "Only the first 8 of 9 curves are drawn; choose fewer." in explorer.said
+
+
+def test_what_the_report_lacks_is_said(run, report):
+    explorer = LossExplorer({"one": pd.DataFrame(run.history)}, report.assign(floor=np.nan))
+    assert "lines: markov." in explorer.said
+    explorer.scale.value = "gap to the floor"
+    assert "Not drawn: mean of one." in explorer.said and lines(explorer.axes) == {}
+
+
+def test_runs_of_other_lengths_and_categories_stand_side_by_side(run, report):
+    history = pd.DataFrame(run.history)
+    explorer = LossExplorer({"long": history, "short": history.query("epoch < 3 and name != 'EventType'")}, report)
+    explorer.runs.value, explorer.categories.value = ["long", "short"], ["EventType", "HoursWorked"]
+    assert {label: len(x) for label, (x, _) in lines(explorer.axes).items()} == {"EventType\nlong": 6, "HoursWorked\nlong": 6, "HoursWorked\nshort": 3}
+    assert "Not drawn: EventType of short." in explorer.said
+    explorer.epochs.value = (4, 5)
+    assert "EventType of short, HoursWorked of short." in explorer.said
+
+
+def test_no_run_at_all(report):
+    explorer = LossExplorer({}, report)
+    assert "Nothing to draw" in explorer.said
+
+
+def test_names_from_a_log_are_drawn_and_said_as_they_are(run, report):
+    history = pd.DataFrame(run.history).replace({"name": {"EventType": MARKUP, "HoursWorked": "_hidden"}})
+    explorer = LossExplorer({"<i>": history}, report.replace({"category": {"EventType": MARKUP}}))
+    explorer.categories.value = [MARKUP, "_hidden"]
+    assert "<" not in explorer.words.value and "&lt;i&gt;" in explorer.words.value
+    explorer.categories.value = [MARKUP]
+    assert MARKUP in explorer.said and html.escape(MARKUP, quote=False) in explorer.words.value.replace("&quot;", '"').replace("&#x27;", "'")
+    explorer.search.value = "<script>"
+    assert "<" not in explorer.words.value
+
+
+def test_figures_are_saved_beside_each_other_and_nowhere_else(explorer, tmp_path):
+    for number in (1, 2):
+        explorer.save.click()
+        assert explorer.said.endswith(f"figures/loss_explorer_{number}.png.")
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["loss_explorer_1.png", "loss_explorer_2.png"]
+    assert [path.name for path in tmp_path.iterdir()] == ["figures"]
+
+
+def test_a_figure_that_cannot_be_saved_is_said(run, report, tmp_path):
+    (tmp_path / "file").write_text("")
+    explorer = LossExplorer({"one": pd.DataFrame(run.history)}, report, tmp_path / "file")
+    explorer.save.click()
+    assert "Not saved: " in explorer.said
+
+
+def test_the_curves_can_be_had_without_a_widget(explorer, run, report):
+    explorer.measure.value, explorer.scale.value = "both", "gap to the floor"
+    axes, rows = Figure().subplots(), report.set_index("category")
+    curves = loss_curves(loss_tables({"one": run.history}), rows, ["one"], ["mean"], ["train", "validation"], (0, 5), "gap to the floor")
+    plots.loss_curves(axes, curves, pd.DataFrame(), "gap (nats)")
+    for label, (x, y) in lines(explorer.axes).items():
+        np.testing.assert_allclose(lines(axes)[label], (x, y))
+
+
+# -- attention
+
+def test_a_reading_is_what_the_model_attends_to(run):
+    windows = run.data.windows[TRAIN]
+    origin = windows.origins[3]
+    read, batch = reading(run, origin), windows.batch(np.array([origin]))
+    assert read.histories.shape == (2, 7, SOURCE) and read.states.shape == (2, STEPS, 7)
+    np.testing.assert_array_equal(np.isnan(read.histories), np.broadcast_to(~batch.known[0].numpy(), read.histories.shape))
+    assert np.isnan(read.histories).any()  # this origin's histories are short
+    np.testing.assert_allclose(np.nansum(read.histories, -1), 1, atol=1e-5)
+    np.testing.assert_allclose(read.states.sum(-1), 1, atol=1e-5)
+    with torch.no_grad():
+        logits = run.model(batch)[0]
+    np.testing.assert_allclose(np.concatenate(read.probabilities, 1), torch.cat([part.softmax(-1) for part in logits.split(run.sizes, -1)], 1), atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [{"carry": 3}, {"model": ModelConfig(8, 2, encoder_layers=2, decoder_layers=2)}])
+def test_a_reading_of_other_networks(shape):
+    run = Trainer(small_config(**shape), small_data(), progress=False)
+    read = reading(run, run.data.windows[TEST].origins[0])
+    assert read.states.shape == (2, STEPS, 7) and read.histories.shape == (2, 7, SOURCE)
+    np.testing.assert_allclose(read.states.sum(-1), 1, atol=1e-5)  # a stream that carries several states counts them together
+    np.testing.assert_allclose(np.nansum(read.histories, -1), 1, atol=1e-5)
+
+
+def test_each_control_of_the_attention_explorer(attention, run):
+    log, origins = run.data.log, attention.origins
+    assert origins.tolist() == run.data.windows[TRAIN].origins[[3, 700, 40]].tolist()  # in the order given
+    assert "Origin 1 of 3: " in attention.said
+    assert "Origin 2 of 3: " in moved(attention, attention.origin, 2)
+    assert "Step 4, mean of all heads" in moved(attention, attention.step, 4)
+    assert "head 2" in moved(attention, attention.head, 2)
+    assert "HoursWorked: " in moved(attention, attention.category, "HoursWorked")
+    read, c = reading(run, origins[1]), run.names.index("HoursWorked")
+    bars, grid, values = attention.axes
+    np.testing.assert_allclose([bar.get_width() for bar in bars.patches], read.states[1, 3])
+    np.testing.assert_allclose(np.ma.filled(grid.images[0].get_array(), np.nan), read.histories[1])
+    truth = log.table[int(read.batch.event[0, 3]), c]
+    assert f"true is {widgets.value_name(log, c, truth)}, expected with {read.probabilities[c][3, truth]:.2f}" in attention.said
+    assert sum("(true)" in text.get_text() for text in values.texts) == 1
+    before = attention.events.value
+    attention.stream.value = "Actor"
+    assert attention.events.value != before and attention.events.value.count("<tr") == SOURCE + 1  # all events and the head
+
+
+def test_padding_shows_as_absent(attention, run):
+    assert (reading(run, attention.origins[0]).events == len(run.data.log)).any()
+    assert "absent: " in attention.events.value
+    assert np.isnan(np.ma.filled(attention.axes[1].images[0].get_array().astype(float), np.nan)).any()
+    assert attention.axes[1].patch.get_hatch()
+    attention.origin.value = 2
+    assert "absent: " not in attention.events.value
+
+
+def test_the_events_are_the_histories(attention, run):
+    log, origin = run.data.log, int(attention.origins[1])
+    events = run.data.windows[TRAIN].history_index(np.array([origin]))[0, 2][::-1]
+    told = widgets.history_rows(log, events[::-1], reading(run, origin).histories.mean(0)[2], 3)
+    assert [float(weight) for weight, *_ in told] == pytest.approx(reading(run, origin).histories.mean(0)[2][::-1], abs=0.006)
+    for (_, event, site, ago), number in zip(told, events):
+        kind, who = event.split(", ")
+        assert kind == log.vocabularies["EventType"][log.table[number, 0]]
+        assert log.vocabularies["RecipientRecordId"][log.table[number, 2]] in who
+        assert site == (log.vocabularies["LocationRecordId"][log.table[number, 3]] or "unknown")
+        assert ago == plots._span((log.time[origin] - log.time[number]) / np.timedelta64(1, "h"))
+    attention.origin.value, attention.category.value, attention.stream.value = 2, "LocationRecordId", "Recipient"
+    assert all(f">{html.escape(cell)}<" in attention.events.value for row in told for cell in row)
+
+
+def test_an_origin_is_read_once(attention, monkeypatch):
+    read = []
+    monkeypatch.setattr(widgets, "reading", lambda run, origin: read.append(origin) or reading(run, origin))
+    for step, origin in ((2, 1), (3, 2), (4, 1), (5, 2)):
+        attention.step.value, attention.origin.value = step, origin
+    assert read == [attention.origins[1]]
+
+
+def test_a_target_that_ends_early_has_no_true_value(run):
+    windows = run.data.windows[TEST]
+    short = windows.origins[(windows.target_index(windows.origins) == len(run.data.log)).any(1)][:1]
+    explorer = AttentionExplorer(run, short)
+    explorer.step.value = STEPS
+    assert "no event came at this step" in explorer.said
+
+
+@pytest.mark.parametrize("origins", [[], [10**9, -1]])
+def test_no_origin_at_all(run, origins):
+    explorer = AttentionExplorer(run, origins)
+    explorer.step.value, explorer.head.value, explorer.category.value = 3, 2, "HoursWorked"
+    assert "There is nothing to show" in explorer.said
+    assert ("2 of the given events begin no window" in explorer.said) == bool(origins)
+
+
+def test_values_from_a_log_are_shown_as_they_are(run, monkeypatch):
+    log = run.data.log
+    monkeypatch.setitem(log.vocabularies, "EventType", [None, *[f"{MARKUP}{i}" for i in range(9)]])
+    explorer = AttentionExplorer(run, run.data.windows[TEST].origins[:1])
+    assert "<b" not in explorer.words.value and "<b" not in explorer.events.value and "&lt;b" in explorer.events.value
+
+
+def test_the_simulators_own_probability_is_told_where_it_is_known(run):
+    floors = np.full(run.data.log.table.shape, 0.5)
+    told = Trainer(run.config, Data(run.data.log, run.data.windows, floors), progress=False)
+    assert f"(the simulator: {np.exp(-0.5):.2f})" in AttentionExplorer(told, run.data.windows[TEST].origins[:1]).said
+    assert "simulator" not in AttentionExplorer(run, run.data.windows[TEST].origins[:1]).said
+
+
+def test_frames_drawn_once_give_the_same_picture(attention):
+    attention.category.value, attention.step.value = "HoursWorked", 3
+    fast = attention.image.value
+    attention._draw()
+    with_frames = attention.image.value
+    one, two = (np.asarray(PIL.Image.open(BytesIO(data)).convert("L"), int) for data in (fast, with_frames))
+    assert (abs(one - two) > 64).mean() < 0.01  # but for lines of the frame that what is inside lies upon
+
+
+# -- a run under way
+
+def until(condition, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def live(tmp_path):
+    """A run of more epochs than any test waits for; it is stopped in the end."""
+    live = LiveRun(small_config(epochs=10_000, out=str(tmp_path / "live")), small_data())
+    yield live
+    live.stop()
+    live.wait(60)
+
+
+def test_a_live_run_is_the_run_without_a_widget(tmp_path):
+    config = small_config(epochs=3, shuffle=True, schedule="cosine", out=str(tmp_path / "live"))
+    live = LiveRun(config, small_data())
+    before = live.image.value
+    live.start()
+    live.wait()
+    alone = Trainer(small_config(epochs=3, shuffle=True, schedule="cosine"), small_data(), progress=False).fit()
+    assert live.run.history == alone.history
+    assert live.said.startswith("Finished. Learning rate 0.001, carry 1; 3 of 3 epochs done. Train loss ") and live.image.value != before
+    x, y = lines(live.axes)["validation"]
+    assert x.tolist() == [1, 2, 3]
+    np.testing.assert_allclose(y, alone.epochs()["validation"])
+    x, y = lines(live.axes)["train, each batch"]
+    np.testing.assert_allclose(x, np.arange(1, 16) / 5)
+    np.testing.assert_allclose(y.reshape(3, 5).mean(1), alone.epochs()["train"], atol=1e-5)
+    ceiling = np.mean([np.log(category.size) for category in small_log().categories])
+    np.testing.assert_allclose(lines(live.axes)[f"ceiling {ceiling:.3f}"][1], ceiling)
+
+
+def test_the_controls_of_a_live_run_are_taken_at_the_start(live):
+    live.rate.value, live.carry.value = 0.02, 3
+    assert live.said == "Not started. The next start takes learning rate 0.02 and carry 3."
+    live.start()
+    until(lambda: live.run and live.run.epochs_done)
+    live.carry.value = 2
+    assert "The next start takes learning rate 0.02 and carry 2." in live.said
+    assert (live.run.config.learning_rate, live.run.config.carry, live.run.model.carry) == (0.02, 3, 3)
+
+
+def test_stopping_keeps_the_whole_epochs(live, tmp_path):
+    live.start()
+    until(lambda: live.run and live.run.epochs_done >= 2)
+    live.stop()
+    live.wait(60)
+    assert live.state == "Stopped" and live.said.startswith("Stopped. ") and f"Checkpoint and history are in {tmp_path / 'live'}" in live.said
+    done = live.run.epochs_done
+    alone = Trainer(small_config(epochs=10_000), small_data(), progress=False)
+    for _ in range(done):
+        alone.epoch()
+    again = Trainer(small_config(epochs=10_000, model_checkpoint=str(tmp_path / "live" / "checkpoint.safetensors")), small_data(), progress=False)
+    for other in (live.run, again):  # in memory as on the disk, nothing is left of the epoch that was broken off
+        assert other.epochs_done == done and other.history == alone.history
+        assert all(torch.equal(ours, theirs) for ours, theirs in zip(other.model.parameters(), alone.model.parameters()))
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "live" / "history.csv"), pd.DataFrame(alone.history))
+    live.run.epoch()
+    alone.epoch()
+    assert live.run.history == alone.history  # and it goes on from there
+
+
+def test_a_paused_run_waits_and_goes_on(live):
+    live.start()
+    until(lambda: live.run and live.run.epochs_done)
+    live.pause_button.click()
+    assert live.said.startswith("Paused.") and live.pause_button.description == "Go on"
+    time.sleep(2)  # what is under way ends: the epoch is saved, a batch is drawn
+    batches, picture = len(live._losses), live.image.value
+    time.sleep(0.5)
+    assert (len(live._losses), live.image.value) == (batches, picture)
+    live.pause_button.click()
+    until(lambda: len(live._losses) > batches)
+    assert live.state == "Running" and live.pause_button.description == "Pause"
+    live.pause()
+    live.stop_button.click()  # stops a paused run too
+    live.wait(60)
+    assert live.state == "Stopped" and live.pause_button.description == "Pause"
+
+
+def test_a_second_start_is_refused_while_one_is_under_way(live):
+    live.start_button.click()
+    until(lambda: live.run)
+    run, threads = live.run, threading.active_count()
+    live.start_button.click()
+    assert "no second one was started; stop it first" in live.said
+    time.sleep(2 * widgets.REDRAW)
+    assert "no second one was started" in live.said  # it stays to be read
+    assert live.run is run and threading.active_count() == threads
+    live.stop()
+    live.wait(60)
+    live.start()
+    until(lambda: live.run)
+    assert live.run is not run and "second" not in live.said
+
+
+def test_nothing_to_pause_or_to_stop(live):
+    live.pause_button.click()
+    assert live.said == "Not started. There is nothing to pause."
+    live.stop_button.click()
+    assert live.said == "Not started. There is nothing to stop."
+    live.wait()
+
+
+@pytest.mark.parametrize("changes, said", [
+    ({"learning_rate": 0.1, "model_checkpoint": "no such file"}, "no such checkpoint"),
+    ({"log": "no_such.csv", "mapping": "no_such.json"}, "no such file"),
+])
+def test_an_error_is_said(changes, said):
+    live = LiveRun(small_config(**changes), None if "log" in changes else small_data())
+    live.start()
+    live.wait(60)
+    assert live.said.startswith("Ended by an error: ") and said in live.said
+    live.start()  # it may be tried again
+    live.wait(60)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_its_whole_epochs(monkeypatch, tmp_path):
+    live = LiveRun(small_config(epochs=9, out=str(tmp_path / "live")), small_data())
+    calls = []  # two a batch, five batches an epoch
+    monkeypatch.setattr(training, "multi_objective_loss", lambda *given: multi_objective_loss(*given) * (np.nan if calls.append(1) or len(calls) > 15 else 1))
+    live.start()
+    live.wait(60)
+    assert "is not finite; lower learning_rate" in live.said and "1 of 9 epochs done" in live.said
+    assert all(parameter.isfinite().all() for parameter in live.run.model.parameters())
+
+
+def test_a_run_that_names_no_folder_says_so():
+    live = LiveRun(small_config(epochs=1), small_data())
+    live.start()
+    live.wait(60)
+    assert "Nothing is saved: the configuration names no folder" in live.said
+
+
+def test_pictures_are_not_drawn_more_often_than_they_can_be_seen(live, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(LiveRun, "_draw", lambda live: drawn.append(time.monotonic()))
+    live.start()
+    until(lambda: len(drawn) > 3)
+    assert np.diff(drawn[:4]).min() >= widgets.REDRAW
+
+
+def test_the_floor_of_a_live_run_is_that_of_the_windows_it_validates_on():
+    floors = export(Workplace(employees=20, days=40), progress=False)[1][small_log().row]
+    data = Data(small_log(), small_data().windows, floors)
+    windows = data.windows[VALIDATION]
+    run = Trainer(small_config(), data, progress=False)
+    checked = evaluate(run.model, windows, floors=floors, origins=evenly_spaced(windows.origins, 2000))
+    assert widgets.validation_floor(data) == pytest.approx(checked.losses["floor"][checked.counts].mean(), rel=1e-5)
+    assert f"floor {widgets.validation_floor(data):.3f}" in lines(LiveRun(small_config(), data).axes)
+    assert widgets.validation_floor(small_data()) is None
