@@ -189,9 +189,9 @@ def _name_at_the_right(axes: Axes, lines: list[Line2D]) -> None:
     for i in reversed(range(len(places))):  # what was pushed above the top comes down again
         places[i] = min(places[i], places[i + 1] - (room[i] + room[i + 1]) / 2 if i + 1 < len(places) else 1 - room[i] / 4)
     for line, end, place in zip(names, ends, places):
-        axes.add_artist(Line2D([1.005, 1.04, 1.055], [end, place, place], color=line.get_color(), marker=line.get_marker(), markevery=[2], markersize=8,
-                               linewidth=1, markerfacecolor=line.get_markerfacecolor(), transform=axes.transAxes, clip_on=False))
-        axes.text(1.075, place, line.get_label(), va="center", fontsize=12, linespacing=1, transform=axes.transAxes)
+        axes.add_artist(Line2D([1.005, 1.04, 1.055], [end, place, place], color=line.get_color(), linewidth=1, marker=line.get_marker(), markevery=[2],
+                               markersize=8, markerfacecolor=line.get_markerfacecolor(), transform=axes.transAxes, clip_on=False))
+        axes.text(1.075, place, line.get_label(), va="center", fontsize=12, linespacing=1.1, transform=axes.transAxes)
 
 
 def decoder_reads(axes: Axes, weights: pd.Series) -> Axes:

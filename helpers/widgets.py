@@ -37,7 +37,11 @@ from helpers.schema import replace
 from helpers.training import VALIDATION_WINDOWS, Config, Data, ReadyBatches, Trainer, check_config, evenly_spaced, load_data
 from helpers.windows import Batch
 
-LINE = {"layout": {"width": "370px"}, "style": {"description_width": "95px"}}  # a control in a column of its like
+def box(width: str, label: str = "initial") -> dict:
+    return {"layout": {"width": width}, "style": {"description_width": label}}
+
+
+LINE = box("370px", "95px")  # a control in a column of its like
 
 
 class _Shell(VBox):
@@ -145,15 +149,15 @@ class LossExplorer(_Shell):
         self.names = ["mean", *dict.fromkeys(name for table in self.tables.values() for name in table.columns[:-1])]
         epochs = [epoch for table in self.tables.values() for epoch in table.index] or [0]
         first, last = min(epochs), max(epochs)
-        several = {"tooltip": "Ctrl picks several; by keyboard: Ctrl with the arrows, then Ctrl with space", "style": {"description_width": "initial"}}
-        self.runs = SelectMultiple(description="runs", options=list(runs), value=list(runs)[:1], rows=7, layout={"width": "200px"}, **several)
-        self.search = Text(description="find category", placeholder="part of its name", layout={"width": "330px"}, style={"description_width": "initial"})
-        self.categories = SelectMultiple(description="categories", options=self.names, value=["mean"], rows=5, layout={"width": "330px"}, **several)
+        tip = "Ctrl picks several; by keyboard: Ctrl with the arrows, then Ctrl with space"
+        self.runs = SelectMultiple(description="runs", options=list(runs), value=list(runs)[:1], rows=7, tooltip=tip, **box("200px"))
+        self.search = Text(description="find category", placeholder="part of its name", **box("330px"))
+        self.categories = SelectMultiple(description="categories", options=self.names, value=["mean"], rows=5, tooltip=tip, **box("330px"))
         self.epochs = _Range(description="epochs", value=(first, last), min=first, max=last, tooltip="the first and the last to draw", **LINE)
         self.smoothing = IntSlider(description="smoothing", value=1, max=min(10, last - first + 1), min=1, tooltip="mean of so many epochs", **LINE)
         self.measure = Dropdown(description="loss", options=list(MEASURES), **LINE)
         self.scale = Dropdown(description="scale", options=list(SCALES), **LINE)
-        self.levels = {name: Checkbox(name in ("markov", "floor"), description=name, indent=False, layout={"width": "105px"}) for name in plots.LEVELS}
+        self.levels = {name: Checkbox(name in ("markov", "floor"), description=name, indent=False, **box("105px")) for name in plots.LEVELS}
         self.save = Button(description="Save figure", tooltip=f"as a PNG in {self.folder.as_posix()}")
         super().__init__([[self.runs, VBox([self.search, self.categories]), VBox([self.epochs, self.smoothing, self.measure, self.scale])],
                           [Label("lines to draw:"), *self.levels.values(), self.save]], (11, 4.6), left=0.075, right=0.66, bottom=0.15, top=0.91)
@@ -191,8 +195,8 @@ class LossExplorer(_Shell):
     def _describe(self, curves: dict, drawn: dict, kinds: list[str]) -> str:
         runs, categories, (first, last), smoothing = len(self.runs.value), len(self.categories.value), self.epochs.value, self.smoothing.value
         words = (f"{runs} run{'s' * (runs != 1)}, {categories} categor{'y' if categories == 1 else 'ies'}, epochs {first} to {last}, "
-                 f"{' and '.join(MEASURES[self.measure.value])}: {SCALES[self.scale.value]}{f', mean of {smoothing} epochs' if smoothing > 1 else ''}; "
-                 f"lines: {', '.join(kinds) or 'none'}.")
+                 f"{' and '.join(MEASURES[self.measure.value])}: {SCALES[self.scale.value]}"
+                 f"{f', mean of {smoothing} epochs' * (smoothing > 1)}; lines: {', '.join(kinds) or 'none'}.")
         if drawn:
             (run, category, measure), losses = min(drawn.items(), key=lambda item: item[1].min())
             words += f" Lowest: {category} of {run}, {measure}, {losses.min():.4f} at epoch {losses.idxmin()}."
@@ -217,6 +221,9 @@ class LossExplorer(_Shell):
 
 
 # -- attention
+
+ALL_STREAMS = "all streams, the three read most"
+
 
 @dataclasses.dataclass
 class Reading:
@@ -251,7 +258,8 @@ def value_name(log: Log, category: int, value: int) -> str:
 
 def event_name(log: Log, event: int) -> str:
     """The kind of an event, by whom and for whom, where the log says so."""
-    who = [value_name(log, c, log.table[event, c]) for c, category in enumerate(log.categories) if category.name in ("ActorRecordId", "RecipientRecordId")]
+    names = [category.name for category in log.categories]
+    who = [value_name(log, c, log.table[event, c]) for c, name in enumerate(names) if name in ("ActorRecordId", "RecipientRecordId")]
     return f"{value_name(log, 0, log.table[event, 0])}, {' for '.join(dict.fromkeys(who)) or f'sequence {log.sequence[event]}'}"
 
 
@@ -283,7 +291,7 @@ class AttentionExplorer(_Shell):
         self.step = IntSlider(description="step", value=1, min=1, max=run.config.tgt_seq_len, tooltip="of the horizon; 1 is the next event", **LINE)
         self.head = Dropdown(description="head", options=["all", *range(1, run.config.model.num_heads + 1)], **LINE)
         self.category = Dropdown(description="category", options=run.names, **LINE)
-        self.stream = Dropdown(description="events of", options=[("all streams, the three read most", None), *((name, name) for name in self.streams)], **LINE)
+        self.stream = Dropdown(description="events of", options=[ALL_STREAMS, *self.streams], **LINE)
         self.events = HTML(layout=Layout(max_height="420px", overflow="auto"))
         super().__init__([[VBox([self.origin, self.step]), VBox([self.head, self.category, self.stream])]], (12, 3.9), self.events,
                          left=0.095, right=0.985, bottom=0.16, top=0.9)
@@ -296,8 +304,9 @@ class AttentionExplorer(_Shell):
     def _redraw(self, change=None) -> None:
         if not len(self.origins):
             return self._say("There is nothing to show: give events that another one follows in their part of the log.", self._left_out)
-        log, c, u, origin = self.run.data.log, self.run.names.index(self.category.value), self.step.value - 1, int(self.origins[self.origin.value - 1])
-        read, heads = self.reading(origin), slice(None) if self.head.value == "all" else [self.head.value - 1]
+        log, origin, u = self.run.data.log, int(self.origins[self.origin.value - 1]), self.step.value - 1
+        c, read, heads = self.run.names.index(self.category.value), self.reading(origin), self.head.value
+        heads, told = (slice(None), "mean of all heads") if heads == "all" else ([heads - 1], f"head {heads}")
         states, histories = read.states[heads, u].mean(0), read.histories[heads].mean(0)
         expected, names = read.probabilities[c][u], [value_name(log, c, value) for value in range(log.categories[c].size)]
         event = int(read.batch.event[0, u])
@@ -309,13 +318,14 @@ class AttentionExplorer(_Shell):
         plots.decoder_reads(self.axes[0], pd.Series(states, self.streams))
         plots.history_weights(self.axes[1], pd.DataFrame(histories, self.streams))
         plots.predicted_values(self.axes[2], expected, names, truth, self.category.value)
-        self._say(f"Origin {self.origin.value} of {len(self.origins)}: {event_name(log, origin)}, {pd.Timestamp(log.time[origin]):%a %d %b %Y %H:%M}.",
-                  f"Step {u + 1}, {'mean of all heads' if self.head.value == 'all' else f'head {self.head.value}'}: "
-                  f"the decoder reads {self.streams[states.argmax()]} most ({states.max():.2f}).",
-                  f"{self.category.value}: {names[expected.argmax()]} is expected most ({expected.max():.2f});",
-                  "no event came at this step." if truth is None else f"true is {names[truth]}, expected with {expected[truth]:.2f}"
-                  + (f" (the simulator: {np.exp(-self.run.data.floors[event, c]):.2f})" if self.run.data.floors is not None else "")
-                  + f", in {event_name(log, event)}.", self._left_out)
+        came = "no event came at this step."
+        if truth is not None:
+            known = "" if self.run.data.floors is None else f" (the simulator: {np.exp(-self.run.data.floors[event, c]):.2f})"
+            came = f"true is {names[truth]}, expected with {expected[truth]:.2f}{known}, in {event_name(log, event)}."
+        when = pd.Timestamp(log.time[origin]).strftime("%Y-%m-%d %H:%M")
+        self._say(f"Origin {self.origin.value} of {len(self.origins)}: {event_name(log, origin)}, {when}.",
+                  f"Step {u + 1}, {told}: the decoder reads {self.streams[states.argmax()]} most ({states.max():.2f}).",
+                  f"{self.category.value}: {names[expected.argmax()]} is expected most ({expected.max():.2f}); {came}", self._left_out)
         self.events.value = self._table(read.events, histories, c)
         self._draw(frames_stay=True)
 
@@ -323,8 +333,8 @@ class AttentionExplorer(_Shell):
         """The readable events of the stream that is chosen, or of all, as an HTML table."""
         rows = [("stream", "weight", "event", self.category.value, "before the origin")]
         for s, stream in enumerate(self.streams):
-            if self.stream.value in (None, stream):
-                part = history_rows(self.run.data.log, events[s], weights[s], c, None if self.stream.value else 3)
+            if self.stream.value in (ALL_STREAMS, stream):
+                part = history_rows(self.run.data.log, events[s], weights[s], c, 3 if self.stream.value == ALL_STREAMS else None)
                 rows += [(stream if i == 0 else "", *row) for i, row in enumerate(part)]
         cells = ["".join(f"<td style='padding: 1px 18px 1px 0; line-height: 1.3'>{html.escape(text)}</td>" for text in row) for row in rows]
         return f"<table><tr style='font-weight: bold'>{'</tr><tr>'.join(cells)}</tr></table>"
@@ -363,13 +373,15 @@ class LiveRun(_Shell):
     """Trains a configuration in the background while its curves draw themselves.
 
     Learning rate and carry are taken when it starts; each start begins anew. After every whole epoch checkpoint and
-    history are in `config.out`, where that is set. `run` is the Trainer; `wait` waits until training has ended.
+    history are in `config.out`, where that is set, in the place of older ones. `run` is the Trainer; `wait` waits for its end.
     """
 
     def __init__(self, config: Config, data: Data | None = None):
         self.config, self.data, self.run = config, data, None
-        self.rate = FloatLogSlider(description="learning rate", value=config.learning_rate, min=-6, max=-1, readout_format=".1e", tooltip="taken when training starts", **LINE)
-        self.carry = IntSlider(description="carry", value=config.carry, min=1, max=config.src_seq_len, tooltip="last vectors of a history that go on", **LINE)
+        self.rate = FloatLogSlider(description="learning rate", value=config.learning_rate, min=-6, max=-1, readout_format=".1e",
+                                   tooltip="taken when training starts", **LINE)
+        self.carry = IntSlider(description="carry", value=config.carry, min=1, max=config.src_seq_len,
+                               tooltip="last vectors of a history that go on; taken when training starts", **LINE)
         self.start_button = Button(description="Start", tooltip="train from the beginning, with this learning rate and carry")
         self.pause_button = Button(description="Pause", tooltip="wait after this batch; pressed again, go on")
         self.stop_button = Button(description="Stop", tooltip="end after this batch; whole epochs are kept")
@@ -381,15 +393,13 @@ class LiveRun(_Shell):
         for button, press in ((self.start_button, self.start), (self.pause_button, self.pause), (self.stop_button, self.stop)):
             button.on_click(press)
         for control in (self.rate, self.carry):
-            control.observe(self._next, "value")
+            control.observe(lambda change: self._answer(
+                f"The next start takes learning rate {self.rate.value:.2g} and carry {self.carry.value}."), "value")
         self._show()
 
     @property
     def state(self) -> str:
         return self._ended or ("Stopping" if self._halt.is_set() else "Paused" if not self._go.is_set() else "Running" if self.run else "Starting")
-
-    def _next(self, change) -> None:
-        self._answer(f"The next start takes learning rate {self.rate.value:.2g} and carry {self.carry.value}.")
 
     def _answer(self, note: str = "") -> None:
         """Says where the run stands, and a note that stays until the next control is touched."""
@@ -404,7 +414,9 @@ class LiveRun(_Shell):
         self._halt.clear()
         self.run, self._losses, self._ended = None, {}, ""
         self._answer()
-        config = dataclasses.replace(self.config, learning_rate=self.rate.value, carry=self.carry.value)
+        asked, given = self.rate.value, self.config.learning_rate
+        asked = given if 0.89 * given < asked < 1.13 * given else asked  # a browser rounds what the slider is given
+        config = dataclasses.replace(self.config, learning_rate=asked, carry=self.carry.value)
         self._thread = threading.Thread(target=self._train, args=(config,), daemon=True)
         self._thread.start()
 
@@ -457,10 +469,12 @@ class LiveRun(_Shell):
             raise Stopped
 
     def _show(self, state: str = "") -> None:
-        validation = self.run.epochs().set_index("epoch")["validation"] if self.run and self.run.epochs_done else pd.Series(dtype=float)
+        train, validation = pd.Series(self._losses, dtype=float), pd.Series(dtype=float)
+        if self.run and self.run.epochs_done:
+            validation = self.run.epochs().set_index("epoch")["validation"].rename(lambda epoch: epoch + 1)
         ceiling = np.mean([np.log(category.size) for category in self.data.log.categories]) if self.data else None
         wipe(self.axes)
-        plots.live_losses(self.axes, pd.Series(self._losses, dtype=float), validation.rename(lambda epoch: epoch + 1), ceiling, self._floor, RUNNING_MEAN)
+        plots.live_losses(self.axes, train, validation, ceiling, self._floor, RUNNING_MEAN)
         self._say(self._describe(state), self._note)
         self._draw()
         self._drawn = time.monotonic()
@@ -474,5 +488,6 @@ class LiveRun(_Shell):
         if run and run.epochs_done:
             best = run.epochs().query("best").iloc[0]
             words += f" Best validation loss {best['validation']:.3f} nats, in epoch {best['epoch']}."
-            words += f" Checkpoint and history are in {run.config.out}." if run.config.out else " Nothing is saved: the configuration names no folder (out)."
+            out = run.config.out
+            words += f" Checkpoint and history are in {out}." if out else " Nothing is saved: the configuration names no folder (out)."
         return words

@@ -74,7 +74,7 @@ def test_every_control_has_a_label_and_no_markup_in_it(explorer, attention):
 # -- losses
 
 def test_the_loss_explorer_draws_what_the_history_says(explorer, run):
-    assert explorer.said.startswith("1 run, 1 category, epochs 0 to 5, validation: loss in nats; lines: markov, floor. Lowest: mean of one, validation, ")
+    assert explorer.said.startswith("1 run, 1 category, epochs 0 to 5, validation: loss in nats; lines: markov, floor. Lowest: mean of one, ")
     (x, y), = lines(explorer.axes).values()
     epochs = run.epochs()
     assert x.tolist() == [0, 1, 2, 3, 4, 5]
@@ -98,7 +98,8 @@ def test_each_control_of_the_loss_explorer(explorer, report, run):
     losses = history["train", "HoursWorked"]
     np.testing.assert_allclose(lines(explorer.axes)["HoursWorked\none"][1], [losses.loc[e - 2:e].mean() for e in (2, 3, 4)])
     assert "gap to the floor in nats" in moved(explorer, explorer.scale, "gap to the floor")
-    np.testing.assert_allclose(lines(explorer.axes)["HoursWorked\none"][1], [losses.loc[e - 2:e].mean() - rows["floor"]["HoursWorked"] for e in (2, 3, 4)])
+    floor = rows["floor"]["HoursWorked"]
+    np.testing.assert_allclose(lines(explorer.axes)["HoursWorked\none"][1], [losses.loc[e - 2:e].mean() - floor for e in (2, 3, 4)])
     assert "share of the ceiling" in moved(explorer, explorer.scale, "share of the ceiling")
     np.testing.assert_allclose(lines(explorer.axes)["HoursWorked\none"][1], [losses.loc[e - 2:e].mean() / np.log(100) for e in (2, 3, 4)])
     for name, box in explorer.levels.items():
@@ -166,7 +167,8 @@ def test_runs_of_other_lengths_and_categories_stand_side_by_side(run, report):
     history = pd.DataFrame(run.history)
     explorer = LossExplorer({"long": history, "short": history.query("epoch < 3 and name != 'EventType'")}, report)
     explorer.runs.value, explorer.categories.value = ["long", "short"], ["EventType", "HoursWorked"]
-    assert {label: len(x) for label, (x, _) in lines(explorer.axes).items()} == {"EventType\nlong": 6, "HoursWorked\nlong": 6, "HoursWorked\nshort": 3}
+    lengths = {label: len(x) for label, (x, _) in lines(explorer.axes).items()}
+    assert lengths == {"EventType\nlong": 6, "HoursWorked\nlong": 6, "HoursWorked\nshort": 3}
     assert "Not drawn: EventType of short." in explorer.said
     explorer.epochs.value = (4, 5)
     assert "EventType of short, HoursWorked of short." in explorer.said
@@ -224,8 +226,9 @@ def test_a_reading_is_what_the_model_attends_to(run):
     np.testing.assert_allclose(np.nansum(read.histories, -1), 1, atol=1e-5)
     np.testing.assert_allclose(read.states.sum(-1), 1, atol=1e-5)
     with torch.no_grad():
-        logits = run.model(batch)[0]
-    np.testing.assert_allclose(np.concatenate(read.probabilities, 1), torch.cat([part.softmax(-1) for part in logits.split(run.sizes, -1)], 1), atol=1e-5)
+        parts = run.model(batch)[0].split(run.sizes, -1)
+    for ours, part in zip(read.probabilities, parts, strict=True):
+        np.testing.assert_allclose(ours, part.softmax(-1), atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [{"carry": 3}, {"model": ModelConfig(8, 2, encoder_layers=2, decoder_layers=2)}])
@@ -375,6 +378,15 @@ def test_the_controls_of_a_live_run_are_taken_at_the_start(live):
     assert (live.run.config.learning_rate, live.run.config.carry, live.run.model.carry) == (0.02, 3, 3)
 
 
+@pytest.mark.parametrize("slider, taken", [(0.0079432823, 0.008), (0.01, 0.01)])
+def test_a_learning_rate_that_the_browser_rounds_is_taken_as_it_was_given(slider, taken):
+    live = LiveRun(small_config(epochs=1, learning_rate=0.008), small_data())
+    live.rate.value = slider
+    live.start()
+    live.wait(60)
+    assert live.run.config.learning_rate == taken
+
+
 def test_stopping_keeps_the_whole_epochs(live, tmp_path):
     live.start()
     until(lambda: live.run and live.run.epochs_done >= 2)
@@ -452,8 +464,8 @@ def test_an_error_is_said(changes, said):
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_its_whole_epochs(monkeypatch, tmp_path):
     live = LiveRun(small_config(epochs=9, out=str(tmp_path / "live")), small_data())
-    calls = []  # two a batch, five batches an epoch
-    monkeypatch.setattr(training, "multi_objective_loss", lambda *given: multi_objective_loss(*given) * (np.nan if calls.append(1) or len(calls) > 15 else 1))
+    factors = iter([1.0] * 15 + [np.nan] * 100)  # two a batch, five batches an epoch
+    monkeypatch.setattr(training, "multi_objective_loss", lambda *given: multi_objective_loss(*given) * next(factors))
     live.start()
     live.wait(60)
     assert "is not finite; lower learning_rate" in live.said and "1 of 9 epochs done" in live.said
