@@ -211,7 +211,8 @@ def history_weights(axes: Axes, weights: pd.DataFrame) -> Axes:
     axes.patch.set(hatch="////", edgecolor="#bbbbbb")
     axes.imshow(values, cmap="Blues", vmin=0, vmax=top, aspect="auto", interpolation="nearest")
     axes.hlines(np.arange(len(values) - 1) + 0.5, -0.5, values.shape[1] - 0.5, color="white", linewidth=3)
-    for y, x in zip(*np.nonzero(values >= 0.095)):
+    notable = np.clip(1.5 / np.isfinite(values).sum(1, keepdims=True), 0.095, 0.9)  # well above an equal share
+    for y, x in zip(*np.nonzero(values >= notable)):
         axes.text(x, y, f"{values[y, x]:.1f}".lstrip("0"), ha="center", va="center", fontsize=12,
                   color="white" if values[y, x] > 0.5 * top else "black")
     axes.set_yticks(range(len(weights)), [_as_is(name, 14) for name in weights.index])

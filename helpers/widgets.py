@@ -388,7 +388,7 @@ class LiveRun(_Shell):
         super().__init__([[self.rate, self.carry], [self.start_button, self.pause_button, self.stop_button]], (11, 4.2),
                          left=0.085, right=0.74, bottom=0.15, top=0.9)
         self.axes = self.figure.subplots()
-        self._thread, self._ended, self._go, self._halt = None, "Not started", threading.Event(), threading.Event()
+        self._thread, self._ended, self._go, self._halt, self._lock = None, "Not started", threading.Event(), threading.Event(), threading.Lock()
         self._note, self._losses, self._batches, self._floor = "", {}, 1, validation_floor(data) if data else None
         for button, press in ((self.start_button, self.start), (self.pause_button, self.pause), (self.stop_button, self.stop)):
             button.on_click(press)
@@ -404,7 +404,11 @@ class LiveRun(_Shell):
     def _answer(self, note: str = "") -> None:
         """Says where the run stands, and a note that stays until the next control is touched."""
         self._note = note
-        self._say(self._describe(), note)
+        self._tell()
+
+    def _tell(self) -> None:
+        with self._lock:  # or the words of one thread would take the place of newer ones of the other
+            self._say(self._describe(), self._note)
 
     def start(self, button=None) -> None:
         if not self._ended:
@@ -457,8 +461,8 @@ class LiveRun(_Shell):
         if self.run:
             self.run.watch = None  # it may go on without us
         self.pause_button.description = "Pause"
-        self._show(ended)
         self._ended = ended
+        self._show()
 
     def _watch(self, batch: int, loss: float) -> None:
         self._losses[(batch + 1) / self._batches] = loss
@@ -468,19 +472,19 @@ class LiveRun(_Shell):
         if self._halt.is_set():
             raise Stopped
 
-    def _show(self, state: str = "") -> None:
+    def _show(self) -> None:
         train, validation = pd.Series(self._losses, dtype=float), pd.Series(dtype=float)
         if self.run and self.run.epochs_done:
             validation = self.run.epochs().set_index("epoch")["validation"].rename(lambda epoch: epoch + 1)
         ceiling = np.mean([np.log(category.size) for category in self.data.log.categories]) if self.data else None
         wipe(self.axes)
         plots.live_losses(self.axes, train, validation, ceiling, self._floor, RUNNING_MEAN)
-        self._say(self._describe(state), self._note)
+        self._tell()
         self._draw()
         self._drawn = time.monotonic()
 
-    def _describe(self, state: str = "") -> str:
-        run, words = self.run, f"{state or self.state}."
+    def _describe(self) -> str:
+        run, words = self.run, f"{self.state}."
         if run:
             words += f" Learning rate {run.config.learning_rate:.2g}, carry {run.config.carry}; {run.epochs_done} of {run.config.epochs} epochs done."
         if losses := list(self._losses.values())[-RUNNING_MEAN:]:
