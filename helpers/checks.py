@@ -15,9 +15,11 @@ A case holds the arguments of one call. An answer that is a value needs no cases
 from __future__ import annotations
 
 import copy
+import dis
 import inspect
 import math
 from collections import Counter
+from functools import wraps
 from numbers import Real
 from types import SimpleNamespace
 
@@ -32,28 +34,33 @@ from helpers.model import attend
 SHORT = 90  # characters of a value that still read well in a sentence
 
 
-def _compare(student, right, cases=((),), mistakes={}, tolerance=1e-4) -> None:
+def _compare(student, right, cases=((),), mistakes={}, tolerance=1e-4, errors={}, broken=lambda case, used: "") -> None:
     """Print whether the student's function answers every case as the right one does. Values may stand for functions.
 
     Where a wrong answer is that of a known mistake, the mistake's words are added. Numbers with a point may
     differ by `tolerance` of their size, and by a tenth of it near zero; shapes and whole numbers may not.
+    `errors` has words for kinds of errors. `broken` has them for right values that were found in a way that is
+    not allowed; it takes a case, and the copy of it that the student's function has used.
     """
-    print(_verdict(student, right, cases, mistakes, tolerance))
+    print(_verdict(student, right, cases, mistakes, tolerance, errors, broken))
 
 
-def _verdict(student, right, cases, mistakes, tolerance) -> str:
-    it = "your function" if callable(student) else "your answer"
+def _verdict(student, right, cases, mistakes, tolerance=1e-4, errors={}, broken=lambda case, used: "") -> str:
+    it, told = "your function" if callable(student) else "your answer", ""
     for number, case in enumerate(cases):
         case = case if isinstance(case, tuple) else (case,)
-        expected = _answer(right, case)
+        expected, used = _answer(right, case), copy.deepcopy(case)
         try:
-            given = _answer(student, case)
+            given = student(*used) if callable(student) else student
         except Exception as error:
             if "ellipsis" in str(error):  # a sum, say, one part of which is still `...`
                 return f"Not done yet: {it} still has a `...` to fill in."
             said = (str(error).strip() or "no message").splitlines()[0]
-            return f"Not yet: {_given_to(right, case)}{it} raised {type(error).__name__}: {said}"
+            words = next((f". {words}" for kind, words in errors.items() if isinstance(error, kind)), "")
+            return f"Not yet: {_given_to(right, case)}{it} raised {type(error).__name__}: {said}{words}"
         if given is ... or given is None and expected is not None and number == 0:
+            if given is None and callable(student) and not _stub(student):
+                return "Not done yet: your function returns nothing. (Is there a `return`?)"
             return f"Not done yet: {it} is still {'to be written' if callable(student) else 'missing'}."
         if _unfinished(_plain(given)):
             return f"Not done yet: {it} still has a `...` to fill in."
@@ -61,7 +68,16 @@ def _verdict(student, right, cases, mistakes, tolerance) -> str:
         if difference:
             wrong = _contrast(it, given, expected, difference)
             return f"Not yet: {_given_to(right, case)}{wrong}{_named(given, case, mistakes, tolerance)}"
+        told = told or broken(case, used)
+    if told:
+        return f"Not yet: the values are right. {told}"
     return "Right: that is the answer." if len(cases) == 1 else f"Right: all {len(cases)} cases agree."
+
+
+def _stub(function) -> bool:
+    """Whether nothing is called, counted or compared in a function: then it is still to be written."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return code is not None and not any(step.opname.startswith(("CALL", "BINARY", "COMPARE", "FOR_ITER")) for step in dis.get_instructions(code))
 
 
 def _answer(function, case):
@@ -168,7 +184,7 @@ def _text(value) -> str:
 # 00_start_here
 
 def ceiling(student):
-    _compare(student, math.log, [4, 100, 10], {
+    _compare(student, lambda size: math.log(size), [4, 100, 10], {
         "That is the probability of each value; its loss is still to come.": lambda size: 1 / size,
         "That counts in bits, by the logarithm to base 2; nats take the natural one.": math.log2,
         "That takes the logarithm to base 10; nats take the natural one.": math.log10,
@@ -177,7 +193,7 @@ def ceiling(student):
 
 
 def equally_likely(student):
-    _compare(student, math.exp, [0.0, 0.5, math.log(100)], {
+    _compare(student, lambda loss: math.exp(loss), [0.0, 0.5, math.log(100)], {
         "That is the probability; how many values share it?": lambda loss: math.exp(-loss),
         "That takes the loss for bits; nats belong to e, not to 2.": lambda loss: 2 ** loss,
         "That is the way from a number of values to a loss; this is the way back.": math.log,
@@ -193,8 +209,14 @@ def next_event(student, run):
             heads = run.model(windows.batch(np.array([origin])))[0, step].split(run.sizes)
         return [give(category, int(heads[run.names.index(category)].argmax())) for category in ("EventType", "LocationRecordId")]
 
-    places = (np.array([0.2, 0.5, 0.8]) * len(windows)).astype(int)
-    _compare(student, lambda origin: at(origin), windows.origins[places].tolist(), {
+    def happened(origin):
+        event = windows.batch(np.array([origin])).target[0, 0]
+        return [vocabularies[category][event[run.names.index(category)]] for category in ("EventType", "LocationRecordId")]
+
+    first, second, *later = (windows.origins[int(share * len(windows)):] for share in (0.2, 0.5, 0.8))
+    surprise = next((origin for origin in later[0] if at(origin) != happened(origin)), later[0][0])  # where the model is wrong
+    _compare(student, lambda origin: at(origin), [int(first[0]), int(second[0]), int(surprise)], {
+        "That is what truly happened; the model's most likely event is asked for.": happened,
         "That is the last step of the horizon; the next event is the first.": lambda origin: at(origin, -1),
         "Those are integers; `column` makes names of them.": lambda origin: at(origin, 0, lambda category, value: value),
         "Kind first, then site.": lambda origin: at(origin)[::-1],
@@ -230,6 +252,8 @@ def vocabulary_of(student):
         "0 stays free for what is unknown, so integers count from 1.": lambda *case: right(*case, first=0),
         "A blank is no name; it gets no integer.": lambda *case: right(*case, blank=False),
         "They are in the order of their counts; the alphabet's is asked for.": lambda *case: right(*case, order=list),
+        "Cut by frequency first, then sort.": lambda names, most, least: dict(list(right(names, len(names), least).items())[:most]),
+        "Leave blanks out before counting.": lambda *case: {name: i for i, name in enumerate(filter(None, right(*case, blank=False)), 1)},
         "A name that is seen min_count times is frequent enough.": lambda names, most, least: right(names, most, least + 1),
     })
 
@@ -243,11 +267,11 @@ def bins(to_integer, to_hours):
         "0 means blank, so no hours at all are 1, not 0.": lambda hours: right(hours, shift=0),
         "The category has 100 values, 0 to 99.": lambda hours: right(hours, most=10**9),
         "That is one too many: 99 is the last value.": lambda hours: right(hours, most=100),
-    }, 1e-4), _verdict(to_hours, lambda integer: None if integer == 0 else (integer - 1) * 0.25, [1, 28, 99, 0], {
+    }), _verdict(to_hours, lambda integer: None if integer == 0 else (integer - 1) * 0.25, [1, 28, 99, 0], {
         "The shift by one is to be undone first.": lambda integer: integer * 0.25,
         "First take away the one, then multiply.": lambda integer: integer * 0.25 - 1,
         "0 is a blank, not a number of hours.": lambda integer: (integer - 1) * 0.25,
-    }, 1e-4)]
+    })]
     print(next((line for line in lines if not line.startswith("Right")), "Right: there and back."))
 
 
@@ -258,7 +282,7 @@ def padded(student):
         "The zeros belong in front: a history ends at the origin.": lambda history, length: (history + [0] * length)[:length],
         "That is longer than asked for: of a long history only the last events count.":
             lambda history, length: [0] * (length - len(history)) + history,
-    })
+    }, broken=lambda case, used: "" if case[0] == used[0] else "You changed `history` itself; make a new list.")
 
 
 def steps_that_count(student):
@@ -288,6 +312,7 @@ def mended(student):
         "reference_time": np.repeat([1, 2, 3], 3), "location": "gate", "hours_worked": [np.nan, 6, np.nan, np.nan, 8, np.nan, np.nan, 5, np.nan],
     })
     fills = {"'hours_of_shift' still looks ahead.": dict(fill="max"), "bfill fills from later rows: that is the leak itself.": dict(fill=pd.Series.bfill),
+             "Once told, the hours hold for the rest of the shift: carry them forward.": dict(fill=pd.Series.cummax),
              "'hours_of_shift' carries one shift's hours into the next; it should be blank until they are told.": dict(shift=["recipient"])}
     means = {"'hours_at_site' still looks ahead.": dict(told="mean"),
              "The event at hand is known; it belongs to the mean so far.": dict(told=lambda told: told.shift().expanding().mean())}
@@ -321,7 +346,7 @@ def fair_width(student):
         fixed, each = norms * 2 * d + 4 * d * d + biases * 5 * d, 2 * d + biases
         return (streams * (fixed + each * hidden) - told * streams * d - fixed) // each
 
-    _compare(student, lambda streams, d, hidden: right(streams, d, hidden), [(6, 4, 10), (7, 32, 128), (1, 8, 32)], {
+    _compare(student, lambda streams, d, hidden: right(streams, d, hidden), [(3, 5, 7), (6, 4, 10), (7, 32, 128), (1, 8, 32)], {
         "The biases are missing.": lambda *case: right(*case, biases=False),
         "The norms are missing: two in the layer, one after it.": lambda *case: right(*case, norms=0),
         "The norm after the layer is missing.": lambda *case: right(*case, norms=2),
@@ -362,9 +387,20 @@ def last_row(student):
         x = sums[0] * x[:, -1:] + layer.out(mixed)
         return (sums[1] * x + layer.narrow(layer.wide(layer.norm2(x)).relu()))[:, 0]
 
+    class Map(nn.Linear):
+        rows = 0  # that have gone through it
+
+        def forward(self, x):
+            self.rows += x.numel() // x.shape[-1]
+            return super().forward(x)
+
     def parts(d, heads):
-        return SimpleNamespace(heads=heads, norm1=nn.LayerNorm(d), norm2=nn.LayerNorm(d), query=nn.Linear(d, d), out=nn.Linear(d, d),
-                               key_value=nn.Linear(d, 2 * d), wide=nn.Linear(d, 4 * d), narrow=nn.Linear(4 * d, d))
+        return SimpleNamespace(heads=heads, norm1=nn.LayerNorm(d), norm2=nn.LayerNorm(d), query=Map(d, d), out=Map(d, d),
+                               key_value=nn.Linear(d, 2 * d), wide=Map(d, 4 * d), narrow=Map(4 * d, d))
+
+    def broken(case, used):
+        rows = max(getattr(used[0], name).rows for name in ("query", "out", "wide", "narrow"))
+        return "That computes all places; only the last is needed." if rows > len(case[1]) else ""
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -376,7 +412,7 @@ def last_row(student):
         "What was there before is missing: x plus what the feed-forward adds.": lambda *case: right(*case, sums=(1, 0)),
         "The last place looked at itself alone: keys and values are needed of all places.": lambda *case: right(*case, whole=False),
         "The axis of length one is still there; (B, d) is wanted.": lambda *case: right(*case)[:, None],
-    })
+    }, broken=broken)
 
 
 # 03_cross_attention
@@ -421,7 +457,7 @@ def averaged(student):
         "That replaces all streams; only stream s is meant.": lambda states, s: states.mean(0).expand_as(states),
         "That is the stream's mean alone; all states are wanted, with it in its place.": lambda states, s: states[:, s].mean(0),
         "Nothing has changed: did you change a copy, and return it?": lambda states, s: states,
-    })
+    }, broken=lambda case, used: "" if torch.equal(case[0], used[0]) else "You changed `states` itself; clone first.")
 
 
 def what_is_read(student):
@@ -511,6 +547,7 @@ def places_read(student):
         "the_last_vector": (lambda box, x: x[-1].sum(), [3]),
         "the_last_two": (lambda box, x: (x[-1] * x[-2]).sum(), [2, 3]),
         "the_largest_of_all": (lambda box, x: x.max(0).values, [0, 1, 2, 3]),
+        "the_smallest_of_all": (lambda box, x: x.amin(0), [0, 1, 2, 3]),
         "one_rounded": (lambda box, x: (x[1] / 4).round().sum(), [1]),
         "the_last_and_one_where_it_is_large": (lambda box, x: torch.relu(x[0] - 5).sum() + x[3].sum(), [0, 3]),
     }
@@ -522,10 +559,14 @@ def places_read(student):
         grad = torch.autograd.grad(out, x)[0] if out.requires_grad else torch.zeros_like(x)
         return [bool(place.any()) for place in grad]
 
+    def by_one_change(box, x):
+        return [not torch.equal(box(x), box(x + 100 * (torch.arange(len(x)) == place)[:, None])) for place in range(len(x))]
+
     x = torch.tensor([[0.1, 0.2], [0.3, -0.1], [0.5, 0.4], [0.2, 0.1]])
     _compare(student, lambda box, encoded: [place in read[type(box).__name__][1] for place in range(4)], [(box, x) for box in boxes], {
         "A gradient, or a little noise, does not get through a maximum, a rounding or a relu. Make the change large, and draw it several times.":
             by_gradient,
+        "A minimum does not hear of what grows: draw the change several times, up and down.": by_one_change,
     })
 
 
@@ -558,36 +599,48 @@ def no_better_than_guessing(student):
 
     sizes = {"kind": 10, "site": 100, "yes or no": 2, "minute": 61}
     cases = [({"kind": 2.0, "site": 4.0, "yes or no": 0.71, "minute": 4.0}, sizes),
-             ({"kind": 2.31, "site": 4.5, "yes or no": 0.6, "minute": 4.12}, sizes), ({"kind": 1.2, "site": 5.0, "yes or no": 0.1, "minute": 0.2}, sizes)]
+             ({"site": 4.5, "yes or no": 0.6, "minute": 4.12, "kind": math.log(10)}, sizes), ({"kind": 1.2, "site": 5.0, "yes or no": 0.1, "minute": 0.2}, sizes)]
     _compare(student, right, cases, {
         "That takes the ceiling in bits, by the logarithm to base 2.": lambda losses, sizes: right(losses, sizes, math.log2),
         "That takes the logarithm to base 10; nats take the natural one.": lambda losses, sizes: right(losses, sizes, math.log10),
         "Each category has a ceiling of its own; you hold all against their mean.":
             lambda losses, sizes: [name for name, loss in losses.items() if loss >= np.mean([math.log(size) for size in sizes.values()])],
+        "A loss that is just the ceiling is no better than guessing.": lambda losses, sizes: [name for name in losses if losses[name] > math.log(sizes[name])],
+        "They are sorted; the order of `losses` is asked for.": lambda losses, sizes: sorted(right(losses, sizes)),
         "Those are better than guessing; the others were asked for.":
             lambda losses, sizes: [name for name, loss in losses.items() if loss < math.log(sizes[name])],
     })
 
 
 def accumulated(student):
-    def loss(weight, rows):
-        return ((rows[:, :2] @ weight - rows[:, 2]) ** 2).mean()
+    class Loss:
+        longest = backwards = 0  # the most rows of a call, and how often a gradient came to the weight
 
-    def gradient(weight, parts, share, last_only=False):
+        def __call__(self, weight, rows):
+            if self.longest == 0:
+                weight.register_post_accumulate_grad_hook(lambda _: setattr(self, "backwards", self.backwards + 1))
+            self.longest = max(self.longest, len(rows))
+            return ((rows[:, :2] @ weight - rows[:, 2]) ** 2).mean()
+
+    def gradient(loss, weight, parts, share, last_only=False):
         for part in parts[-1:] if last_only else parts:
             (loss(weight, part) * share(part, parts)).backward()
         return weight.grad
 
+    def broken(case, used):
+        if used[0].longest > max(map(len, case[2])):
+            return "But `loss` was called on more rows than the longest part has, and only one part at a time fits into memory."
+        return "" if used[0].backwards == len(case[2]) else f"But `backward` was called {used[0].backwards} times for {len(case[2])} parts; call it once for each."
+
     rows = torch.tensor([[1.0, 2.0, 0.5], [0.0, 1.0, 2.0], [3.0, 1.0, 1.0], [2.0, 2.0, 4.0], [1.0, 0.0, 3.0], [0.5, 1.0, 1.0]])
-    cases = [(loss, torch.tensor([0.5, -1.0], requires_grad=True), parts) for parts in ([rows], [rows[:3], rows[3:]], [rows[:4], rows[4:]])]
-    _compare(student, lambda loss, weight, parts: gradient(weight, parts, lambda part, parts: len(part) / sum(map(len, parts))), cases, {
-        "That adds the gradients up, so the step is as many times too large as there are parts.":
-            lambda loss, weight, parts: gradient(weight, parts, lambda part, parts: 1),
+    cases = [(Loss(), torch.tensor([0.5, -1.0], requires_grad=True), parts) for parts in ([rows], [rows[:3], rows[3:]], [rows[:4], rows[4:]])]
+    fair = lambda part, parts: len(part) / sum(map(len, parts))
+    _compare(student, lambda loss, weight, parts: gradient(loss, weight, parts, fair), cases, {
+        "That adds the gradients up, so the step is as many times too large as there are parts.": lambda *case: gradient(*case, lambda part, parts: 1),
         "Right for parts of equal length. Otherwise each weighs by its share of the rows.":
-            lambda loss, weight, parts: gradient(weight, parts, lambda part, parts: 1 / len(parts)),
-        "Only the last part is in your gradient: it was set to zero between the parts.":
-            lambda loss, weight, parts: gradient(weight, parts, lambda part, parts: len(part) / sum(map(len, parts)), last_only=True),
-    })
+            lambda *case: gradient(*case, lambda part, parts: 1 / len(parts)),
+        "Only the last part is in your gradient: it was set to zero between the parts.": lambda *case: gradient(*case, fair, last_only=True),
+    }, broken=broken)
 
 
 def chosen_rate(student):
@@ -613,6 +666,7 @@ def rest_of_epoch(student):
     def orders(order, *runs):
         return [[np.asarray(batch).tolist() for batch in order(*run)] for run in runs]
 
+    @wraps(student)
     def described():
         if (first := student(7, 0, 10, 3, 0)) is None or first is ...:
             return first
@@ -622,15 +676,18 @@ def rest_of_epoch(student):
         epochs, seeds = ([str(one) for one in orders(student, *runs)] for runs in (((7, e, 10, 3, 0) for e in range(3)), ((s, 0, 10, 3, 0) for s in range(3))))
         mirrored = orders(student, (0, 1, 10, 3, 0), (1, 0, 10, 3, 0))
         after = _plain([np.random.get_state(), torch.get_rng_state()])
-        values = (sorted(sum(whole, [])) == list(range(10)), [len(batch) for batch in whole] == [3, 3, 3, 1], rests == [whole[done:] for done in range(5)],
+        values = (sorted(sum(whole, [])) == list(range(10)), [len(batch) for batch in whole] == [3, 3, 3, 1],
+                  rests == [whole[done:] for done in range(5)] or [sum(rest, []) for rest in rests] == [sum(whole, [])[done:] for done in range(5)] and by_windows,
                   len(set(epochs)) == 3, len(set(seeds)) == 3, mirrored[0] != mirrored[1], before == after)
         return dict(zip(right, values))
 
     names = ("every window once", "batches of the size asked for", "the rest is the end of the whole", "another epoch, another order",
              "another seed, another order", "seed and epoch are told apart", "the shared random states are left alone")
     right = dict.fromkeys(names, True)
+    by_windows = "begins at window `done`"
     drawn_anew, shared = {names[2]: False}, {names[6]: False}
     _compare(described, lambda: right, mistakes={
+        "`done` counts batches, not windows.": lambda: right | {names[2]: by_windows},
         "Each call draws anew: seed and epoch, and nothing else, must decide.": lambda: right | drawn_anew,
         "Each call draws anew, from a generator that everybody shares: make one of your own, from seed and epoch.": lambda: right | drawn_anew | shared,
         "You seed a generator that everybody shares; make one of your own.": lambda: right | shared,
@@ -656,13 +713,14 @@ def cross_entropy(student):
         with np.errstate(all="ignore"):
             return -np.log(softmax(logits))[true]
 
+    powers = "A power of e was too large or too small for the computer: take the largest logit from all of them first."
     cases = [([2.0, 1.0, 0.0], 0), ([0.0, 0.0], 0), ([1000.0, 0.0], 1), ([-1000.0, 0.0], 0), ([1000.0, 0.0], 0)]
     _compare(student, right, cases, {
-        "A power of e was too large or too small for the computer: take the largest logit from all of them first.": naive,
+        powers: naive,
         "The sign must be turned: a loss is minus the logarithm.": lambda logits, true: -right(logits, true),
         "That is the probability; the loss is minus its logarithm.": lambda logits, true: softmax(logits)[true],
         "That is the mean over all values; only the true one counts.": lambda logits, true: np.mean([right(logits, v) for v in range(len(logits))]),
-    })
+    }, errors=dict.fromkeys((OverflowError, ValueError), powers))
 
 
 def clustered_error(student):
@@ -710,24 +768,28 @@ def mixture_gap(student):
 
 
 def leaking(student):
-    def right(model, floor, employee, error=None):
-        gap = model - floor
+    def by_employee(gap, employee):
         sums = np.stack([np.bincount(employee, column) for column in (gap - gap.mean(0)).T])
-        error = np.sqrt((sums ** 2).sum(1)) / len(gap) if error is None else error(gap)
-        return np.flatnonzero(gap.mean(0) < -3 * error).tolist()
+        return np.sqrt((sums ** 2).sum(1)) / len(gap)
+
+    def right(model, floor, employee, error=by_employee, errors=3):
+        gap = model - floor
+        return np.flatnonzero(gap.mean(0) < -errors * error(gap, employee)).tolist()
 
     def report(seed, peeks, employees=40, events=50):
         """Losses of four categories; in each the employees differ, in one the report is lucky, in `peeks` it has a leak."""
         rng, employee = np.random.default_rng(seed), np.repeat(np.arange(employees), events)
         each = rng.normal(0, 1, (employees, 4))
-        gap = 0.1 * (each - each.mean(0))[employee] + rng.normal(0, 0.02, (len(employee), 4)) + [0.10, -0.02, 0.0, 0.05]
+        gap = 0.1 * (each - each.mean(0))[employee] + rng.normal(0, 0.02, (len(employee), 4)) + [0.10, 0.0, 0.0, 0.05]
+        gap[:, 1] -= gap[:, 1].mean() + 2.5 * by_employee(gap, employee)[1]  # luck, but not quite as much as three
         gap[:, peeks] = -0.02 + rng.normal(0, 0.02, (len(employee), len(peeks)))
         floor = rng.uniform(0.2, 2.0, gap.shape)
         return floor + gap, floor, employee
 
     _compare(student, lambda model, floor, employee: right(model, floor, employee), [report(0, []), report(1, [2]), report(2, [0, 3])], {
         "You accuse a report that had luck: events of one employee are lucky together, so the employees are the units.":
-            lambda model, floor, employee: right(model, floor, employee, lambda gap: gap.std(0) / math.sqrt(len(gap))),
+            lambda model, floor, employee: right(model, floor, employee, lambda gap, _: gap.std(0) / math.sqrt(len(gap))),
+        "You accuse at two standard errors; three were asked for.": lambda *case: right(*case, errors=2),
         "Those are all that lie below the floor, by luck or not: ask by how many standard errors.":
             lambda model, floor, employee: np.flatnonzero((model - floor).mean(0) < 0).tolist(),
         "Those are above the floor; a leak lies below it.": lambda model, floor, employee: right(floor, model, employee),
@@ -737,13 +799,13 @@ def leaking(student):
 # 07_reading_a_training_report
 
 def epochs_needed(student):
-    def right(slope, scatter, errors=2, squares=lambda n: n * (n * n - 1) / 12):
-        n = 3
+    def right(slope, scatter, errors=2, squares=lambda n: n * (n * n - 1) / 12, n=3):
         while slope <= errors * scatter / math.sqrt(squares(n)):
             n += 1
         return n
 
-    _compare(student, lambda slope, scatter: right(slope, scatter), [(0.1, 0.5), (1.0, 1.0), (1e-5, 5.3e-4)], {
+    _compare(student, lambda slope, scatter: right(slope, scatter), [(0.1, 0.5), (1.0, 1.0), (1e-5, 5.3e-4), (1.0, 0.1)], {
+        "Count from three epochs: any two lie on a line.": lambda slope, scatter: right(slope, scatter, n=2),
         "That is enough for one standard error; two were asked for.": lambda slope, scatter: right(slope, scatter, 1),
         "The epochs must be centred before they are squared.": lambda slope, scatter: right(slope, scatter, 2, lambda n: (n - 1) * n * (2 * n - 1) / 6),
         "That is the error of a mean; a slope's divides by the root of the sum of the squared, centred epochs.":
@@ -779,6 +841,8 @@ def diagnose(student):
         "Its weights have not moved at all: no rate is that small.": lambda fall, validation, above, repeated, moved: None if moved else "rate too small",
         "It came to rest at the ceiling, with weights that had moved far: that is no small rate.":
             lambda fall, validation, above, repeated, moved: "rate too small" if abs(above) < 0.01 else None,
+        "Passing the ceiling on the way down is no rest: its weights have hardly moved.":
+            lambda fall, validation, above, repeated, moved: "labels at random" if abs(above) < 0.05 and moved < 0.1 else None,
         "Look at validation: does it fall with train, or rise?": lambda fall, validation, *others: "too little data" if validation > 0 else "labels at random",
     })
 
@@ -791,7 +855,9 @@ def made_up_report(student):
              "repeated rows": ([8], "a row counts if an earlier one has both its losses"),
              "memorising from": (6, "the first epoch after validation's lowest")}
     missing = [question for question in right if _unfinished(_plain(student.get(question, ...)))]
-    wrong = [f"'{question}': {words}" for question, (answer, words) in right.items() if not _equal(_plain(student.get(question)), answer, 0)]
+    given = {question: _plain(student.get(question)) for question in right}
+    wrong = [f"'{question}': {'give a list, even of one' if isinstance(answer, list) > isinstance(given[question], list) else words}"
+             for question, (answer, words) in right.items() if not _equal(given[question], answer, 0)]
     if missing:
         print(f"Not done yet: {', '.join(missing)}.")
     else:

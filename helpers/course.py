@@ -27,6 +27,7 @@ STUDENT = ROOT / "build" / "student"
 SLIDES = ROOT / "build" / "slides"
 REPORT = ROOT / "build" / "runs" / "working_run" / "report.csv"
 CELL_TIMEOUT = 600  # seconds
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 # A deck needs these two. They are taken from node_modules beside the deck, or else from the web.
 LIBRARIES = {"reveal.js": "5.2.1", "mathjax": "3.2.2"}
@@ -48,6 +49,8 @@ DECK = """
 .reveal h1, .reveal h2, .reveal h3 { text-transform: none; letter-spacing: normal; color: #222; }
 .reveal pre { box-sizing: border-box; white-space: pre-wrap; line-height: 1.35; }
 .reveal div.highlight > pre, .reveal div.jp-OutputArea-output > pre { width: 100%; }
+.reveal div.jp-OutputArea-output > pre { word-break: normal; overflow-wrap: anywhere; }
+.reveal .slide-number { top: 8px; bottom: auto; left: auto; right: 8px; }
 .reveal .jp-InputArea-editor { background: #f6f6f6; }
 .reveal img { max-width: 100%; max-height: 560px; margin: 0; }
 .reveal table { margin: 0.3em 0; font-size: 18px; }
@@ -126,6 +129,9 @@ def student(path: Path, folder: Path = STUDENT) -> None:
 def slides(path: Path, folder: Path = SLIDES) -> None:
     """Write the notebook, as it is stored, as a deck of slides with the teacher's notes."""
     notebook = without(path, tags={"exercise", "solution"}, slide_types={"skip"})
+    for cell in notebook.cells:  # a widget lives in a kernel; what is left of it here is a line of code
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
     folder.mkdir(parents=True, exist_ok=True)
     source = {name: f"https://cdn.jsdelivr.net/npm/{name}@{version}" for name, version in LIBRARIES.items()}
     source |= {name: f"node_modules/{name}" for name in LIBRARIES if (folder / "node_modules" / name).exists()}

@@ -43,6 +43,21 @@ def nothing(history, length):
     ...
 
 
+def with_defaults(history, length):
+    zeros, third = [0], 1.0 / 3
+    """Words."""
+    ...
+
+
+def forgotten(history, length):
+    padded(history, length)
+
+
+def printing(history, length):
+    for event in history:
+        print(end="")
+
+
 def partly(history, length):
     zeros = ...
     return zeros + history
@@ -54,6 +69,9 @@ def partly(history, length):
     (lambda history, length: np.array(padded(history, length), float), "Right: all 2 cases agree."),
     (lambda history, length: tuple(padded(history, length)), "Right: all 2 cases agree."),
     (nothing, "Not done yet: your function is still to be written."),
+    (with_defaults, "Not done yet: your function is still to be written."),
+    (forgotten, "Not done yet: your function returns nothing. (Is there a `return`?)"),
+    (printing, "Not done yet: your function returns nothing. (Is there a `return`?)"),
     (..., "Not done yet: your answer is still missing."),
     (None, "Not done yet: your answer is still missing."),
     (lambda history, length: ..., "Not done yet: your function is still to be written."),
@@ -99,6 +117,26 @@ def test_a_student_cannot_change_the_cases(said):
     cases = [([5, 6], 4)] * 2
     assert said(_compare, student, padded, cases).startswith("Right")
     assert cases == [([5, 6], 4)] * 2
+
+
+def test_an_error_may_have_words_of_its_kind(said):
+    errors = {ArithmeticError: "No number is divided by 0."}
+    assert said(_compare, lambda x: x / 0, abs, [3], errors=errors).endswith("ZeroDivisionError: division by zero. No number is divided by 0.")
+    assert said(_compare, lambda x: x[0], abs, [3], errors=errors).endswith("not subscriptable")
+
+
+def test_right_values_may_be_found_in_a_way_that_is_not_allowed(said):
+    def greedy(history, length):
+        answer = padded(history, length)
+        history.clear()
+        return answer
+
+    def broken(case, used):
+        return "" if case == used else "You changed it."
+
+    assert said(_compare, padded, padded, CASES, broken=broken).startswith("Right")
+    assert said(_compare, greedy, padded, CASES, broken=broken) == "Not yet: the values are right. You changed it."
+    assert "was expected" in said(_compare, lambda history, length: greedy(history, length) if length > 2 else [1], padded, CASES, broken=broken)
 
 
 @pytest.mark.parametrize("given, right, same", [
@@ -162,7 +200,7 @@ def test_ceiling(said):
     assert said(checks.ceiling, math.log).startswith("Right")
     assert said(checks.ceiling, lambda size: None).startswith("Not done yet")
     assert "probability of each value" in said(checks.ceiling, lambda size: 1 / size)
-    assert "in bits" in said(checks.ceiling, math.log2)
+    assert "with size = 4 " in said(checks.ceiling, math.log2) and "in bits" in said(checks.ceiling, math.log2)
     assert "base 10" in said(checks.ceiling, math.log10)
     assert "minus the logarithm" in said(checks.ceiling, lambda size: math.log(1 / size))
 
@@ -172,6 +210,7 @@ def test_equally_likely(said):
     assert said(checks.equally_likely, lambda loss: ...).startswith("Not done yet")
     assert "That is the probability" in said(checks.equally_likely, lambda loss: math.exp(-loss) if loss else 1.0)
     assert "belong to e" in said(checks.equally_likely, lambda loss: 2 ** loss)
+    assert "with loss = 0.0 " in said(checks.equally_likely, lambda loss: 2.0)
 
 
 def test_next_event(said):
@@ -191,6 +230,11 @@ def test_next_event(said):
     assert said(checks.next_event, lambda origin: (..., ...), run).startswith("Not done yet")
     assert "last step of the horizon" in said(checks.next_event, lambda origin: at(-1, origin)[0], run)
     assert "Those are integers" in said(checks.next_event, lambda origin: at(0, origin)[1], run)
+    truth = lambda origin: data.windows[TEST].batch(np.array([origin])).target[0, 0].tolist()
+    columns = [run.names.index(name) for name in ("EventType", "LocationRecordId")]
+    names = [data.log.vocabularies[run.names[column]] for column in columns]
+    line = said(checks.next_event, lambda origin: [names[i][truth(origin)[c]] for i, c in enumerate(columns)], run)
+    assert line.startswith("Not yet") and "what truly happened" in line
     assert "Kind first" in said(checks.next_event, lambda origin: at(0, origin)[0][::-1], run)
 
 
@@ -217,6 +261,9 @@ def test_vocabulary_of(said):
     assert said(checks.vocabulary_of, right).startswith("Right")
     assert said(checks.vocabulary_of, lambda names, most, min_count: None).startswith("Not done yet")
     assert "count from 1" in said(checks.vocabulary_of, lambda *case: {name: i - 1 for name, i in right(*case).items()})
+    assert "Cut by frequency first" in said(checks.vocabulary_of, lambda names, most, least: {
+        name: i for i, name in enumerate(sorted(set(names) - {""})[:most], 1) if names.count(name) >= least} if least == 1 else right(names, most, least))
+    assert "Leave blanks out before" in said(checks.vocabulary_of, lambda names, most, least: {} if most == 1 else right(names, most, least))
     assert "A blank is no name" in said(checks.vocabulary_of, lambda names, most, least: {"": 1, "dock": 2, "gate": 3, "yard": 4})
     assert "frequent enough" in said(checks.vocabulary_of, lambda names, most, least: right(names, most, least + 1))
     assert "order of their counts" in said(checks.vocabulary_of, lambda names, most, least: {"yard": 1, "gate": 2, "dock": 3})
@@ -243,6 +290,13 @@ def test_padded(said):
     assert said(checks.padded, padded).startswith("Right")
     assert said(checks.padded, nothing).startswith("Not done yet")
     assert "belong in front" in said(checks.padded, padded_right)
+
+    def in_place(history, length):
+        while len(history) < length:
+            history.insert(0, 0)
+        return history[-length:]
+
+    assert said(checks.padded, in_place).endswith("You changed `history` itself; make a new list.")
     assert "the oldest" in said(checks.padded, lambda history, length: [0] * (length - len(history)) + history[:length])
     assert "longer than asked for" in said(checks.padded, lambda history, length: [0] * (length - len(history)) + history)
 
@@ -275,6 +329,7 @@ def test_mended(said):
     line = said(checks.mended, features)
     assert "'hours_of_shift' still looks ahead. 'hours_at_site' still looks ahead." in line and "raw = DataFrame" in line
     assert "'hours_at_site' still looks ahead." in said(checks.mended, lambda raw: features(raw, fill="ffill"))
+    assert "carry them forward" in said(checks.mended, lambda raw: features(raw, fill="cummax", told=so_far))
     assert "bfill" in said(checks.mended, lambda raw: features(raw, fill="bfill", told=so_far))
     assert "into the next" in said(checks.mended, lambda raw: features(raw, ["recipient"], "ffill", so_far))
     assert "belongs to the mean" in said(checks.mended, lambda raw: features(raw, fill="ffill", told=lambda told: so_far(told.shift())))
@@ -313,6 +368,8 @@ def test_fair_width_is_that_of_the_real_layers(said):
 
     assert said(checks.fair_width, right).startswith("Right")
     assert said(checks.fair_width, lambda streams, d, hidden: ...).startswith("Not done yet")
+    assert said(checks.fair_width, lambda *case: 46).startswith("Not yet: with streams = 3, d = 5, hidden = 7 your function gave 46, and 47 was expected. The norm after")
+    assert "one too many" in said(checks.fair_width, lambda *case: 48)
     assert "one too many" in said(checks.fair_width, lambda *case: right(*case) + 1)
     assert "fewer attention maps" in said(checks.fair_width, lambda streams, d, hidden: streams * hidden)
     assert "biases are missing" in said(checks.fair_width, lambda s, d, h: (s * (6 * d + 4 * d * d + 2 * d * h) - s * d - 6 * d - 4 * d * d) // (2 * d))
@@ -347,6 +404,14 @@ def test_last_row(said):
     assert "not callable" in said(checks.last_row, lambda layer, x, known: layer(x, known)[:, -1])
     assert "mask is missing" in said(checks.last_row, lambda layer, x, known: right(layer, x, known | True))
     assert "axis of length one" in said(checks.last_row, lambda *case: right(*case)[:, None])
+
+    def all_rows(layer, x, known):
+        normed = layer.norm1(x)
+        k, v = layer.key_value(normed).chunk(2, -1)
+        x = x + layer.out(attend(layer.query(normed), k, v, layer.heads, attn_mask=known[:, None, None]))
+        return (x + layer.narrow(layer.wide(layer.norm2(x)).relu()))[:, -1]
+
+    assert said(checks.last_row, all_rows).endswith("That computes all places; only the last is needed.")
     assert "looked at itself alone" in said(checks.last_row, lambda layer, x, known: right(layer, x[:, -1:], known[:, -1:]))
 
 
@@ -384,7 +449,12 @@ def test_averaged(said):
         states[:, s] = states[:, s].mean()
         return states
 
+    def in_place(states, s):
+        states[:, s] = states[:, s].mean(0)
+        return states
+
     assert said(checks.averaged, right).startswith("Right")
+    assert said(checks.averaged, in_place).endswith("You changed `states` itself; clone first.")
     assert said(checks.averaged, lambda states, s: None).startswith("Not done yet")
     assert "mean over the streams" in said(checks.averaged, over_streams)
     assert "one number" in said(checks.averaged, one_number)
@@ -465,7 +535,12 @@ def test_places_read(said):
         box(encoded).sum().backward()
         return (encoded.grad != 0).any(1)
 
+    def by_one_change(box, encoded, size=100.0):
+        return [not torch.equal(box(encoded), box(encoded + size * (torch.arange(4) == place)[:, None])) for place in range(4)]
+
     assert said(checks.places_read, by_noise).startswith("Right")
+    assert "A minimum does not hear" in said(checks.places_read, by_one_change)
+    assert said(checks.places_read, lambda box, encoded: by_one_change(box, encoded, -100.0)).startswith("Not yet")
     assert said(checks.places_read, lambda box, encoded: [...] * 4).startswith("Not done yet")
     assert "Make the change large" in said(checks.places_read, by_gradient)
     assert "Make the change large" in said(checks.places_read, lambda box, encoded: by_noise(box, encoded, size=1e-4, draws=1))
@@ -495,18 +570,41 @@ def test_no_better_than_guessing(said):
     assert said(checks.no_better_than_guessing, right).startswith("Right")
     assert said(checks.no_better_than_guessing, lambda losses, sizes: None).startswith("Not done yet")
     assert "in bits" in said(checks.no_better_than_guessing, lambda losses, sizes: right(losses, sizes, 2))
+    assert "just the ceiling" in said(checks.no_better_than_guessing, lambda losses, sizes: [name for name in losses if losses[name] > math.log(sizes[name])])
+    assert "They are sorted" in said(checks.no_better_than_guessing, lambda losses, sizes: sorted(right(losses, sizes)))
+    assert said(checks.no_better_than_guessing, lambda losses, sizes: [name for name in sizes if name in right(losses, sizes)]).startswith("Not yet")
     assert "the others were asked for" in said(checks.no_better_than_guessing, lambda losses, sizes: [name for name in losses if name not in right(losses, sizes)])
 
 
 def test_accumulated(said):
-    def by_hand(loss, weight, parts, share):
-        grads = [torch.autograd.grad(loss(weight, part), weight)[0] * share(part, parts) for part in parts]
-        return sum(grads)
+    def one_by_one(loss, weight, parts, share=lambda part, parts: len(part) / sum(map(len, parts)), empty=False):
+        for part in parts:
+            if empty:
+                weight.grad = None
+            (loss(weight, part) * share(part, parts)).backward()
+        return weight.grad
 
-    assert said(checks.accumulated, lambda loss, weight, parts: torch.autograd.grad(loss(weight, torch.cat(parts)), weight)[0]).startswith("Right")
-    assert said(checks.accumulated, lambda loss, weight, parts: weight.grad).startswith("Not done yet")
-    assert "adds the gradients up" in said(checks.accumulated, lambda *case: by_hand(*case, lambda part, parts: 1))
-    assert "equal length" in said(checks.accumulated, lambda *case: by_hand(*case, lambda part, parts: 1 / len(parts)))
+    def at_once(loss, weight, parts):
+        sum(loss(weight, part) * len(part) for part in parts).div(sum(map(len, parts))).backward()
+        return weight.grad
+
+    def whole(loss, weight, parts):
+        loss(weight, torch.cat(parts)).backward()
+        return weight.grad
+
+    def losses_first(loss, weight, parts):
+        for part, value in [(part, loss(weight, part)) for part in parts]:
+            (value * len(part) / sum(map(len, parts))).backward()
+        return weight.grad
+
+    assert said(checks.accumulated, one_by_one).startswith("Right")
+    assert said(checks.accumulated, losses_first).startswith("Right")
+    assert said(checks.accumulated, lambda loss, weight, parts: weight.grad) == "Not done yet: your function is still to be written."
+    assert "adds the gradients up" in said(checks.accumulated, lambda *case: one_by_one(*case, lambda part, parts: 1))
+    assert "equal length" in said(checks.accumulated, lambda *case: one_by_one(*case, lambda part, parts: 1 / len(parts)))
+    assert "Only the last part" in said(checks.accumulated, lambda *case: one_by_one(*case, empty=True))
+    assert "called 1 times for 2 parts" in said(checks.accumulated, at_once)
+    assert "on more rows than the longest part" in said(checks.accumulated, whole)
 
 
 def test_chosen_rate(said):
@@ -536,6 +634,10 @@ def test_rest_of_epoch(said):
     assert said(checks.rest_of_epoch, order).startswith("Right")
     assert said(checks.rest_of_epoch, lambda *case: [batch.tolist() for batch in order(*case)]).startswith("Right")
     assert said(checks.rest_of_epoch, lambda *case: ...).startswith("Not done yet")
+    assert said(checks.rest_of_epoch, lambda *case: None) == "Not done yet: your function is still to be written."
+    assert "Is there a `return`?" in said(checks.rest_of_epoch, lambda *case: print(end=""))
+    assert "counts batches, not windows" in said(checks.rest_of_epoch, lambda seed, epoch, windows, size, done: [
+        np.random.default_rng([seed, epoch]).permutation(windows)[i:i + size] for i in range(done, windows, size)])
     for words, generator in (("Each call draws anew: seed", lambda seed, epoch: np.random.default_rng()),
                              ("from a generator that everybody shares", lambda seed, epoch: np.random), ("You seed a generator", seeded),
                              ("All epochs have one order", lambda seed, epoch: np.random.default_rng(seed)),
@@ -562,7 +664,10 @@ def test_cross_entropy(said):
     assert said(checks.cross_entropy, lambda logits, true: ...).startswith("Not done yet")
     line = said(checks.cross_entropy, naive)
     assert "logits = [1000.0, 0.0], true = 1" in line and "take the largest logit" in line
-    assert "OverflowError" in said(checks.cross_entropy, lambda logits, true: math.log(sum(map(math.exp, logits))) - logits[true])
+    in_math = said(checks.cross_entropy, lambda logits, true: math.log(sum(map(math.exp, logits))) - logits[true])
+    assert "raised OverflowError: math range error. A power of e" in in_math and "take the largest logit" in in_math
+    assert "raised ValueError: math domain error. A power of e" in said(checks.cross_entropy, lambda logits, true: -math.log(
+        math.exp(logits[true] - max(logits)) / sum(math.exp(z - max(logits)) for z in logits)))
     assert "sign must be turned" in said(checks.cross_entropy, lambda logits, true: -right(logits, true))
     assert "That is the probability" in said(checks.cross_entropy, lambda logits, true: softmax(logits)[true])
     assert "only the true one" in said(checks.cross_entropy, lambda logits, true: -np.log(softmax(logits)).mean())
@@ -600,13 +705,14 @@ def test_mixture_gap(said):
 
 
 def test_leaking(said):
-    def right(model, floor, employee, units=None):
+    def right(model, floor, employee, units=None, errors=3):
         gap = pd.DataFrame(model - floor)
         error = (gap - gap.mean()).groupby(employee if units is None else np.arange(len(gap))).sum().pow(2).sum() ** 0.5 / len(gap)
-        return [c for c in gap if gap[c].mean() < -3 * error[c]]
+        return [c for c in gap if gap[c].mean() < -errors * error[c]]
 
     assert said(checks.leaking, right).startswith("Right")
     assert said(checks.leaking, lambda model, floor, employee: None).startswith("Not done yet")
+    assert "three were asked for" in said(checks.leaking, lambda *case: right(*case, errors=2))
     assert "had luck" in said(checks.leaking, lambda *case: right(*case, units="events"))
     assert "by luck or not" in said(checks.leaking, lambda model, floor, employee: [c for c in range(4) if model[:, c].mean() < floor[:, c].mean()])
     assert "a leak lies below it" in said(checks.leaking, lambda model, floor, employee: right(floor, model, employee))
@@ -616,8 +722,8 @@ def test_leaking(said):
 # 07_reading_a_training_report
 
 def test_epochs_needed(said):
-    def right(slope, scatter, errors=2, middle=0.5):
-        enough = (n for n in range(3, 10_000) if slope * math.sqrt(((np.arange(n) - middle * (n - 1)) ** 2).sum()) > errors * scatter)
+    def right(slope, scatter, errors=2, middle=0.5, first=3):
+        enough = (n for n in range(first, 10_000) if slope * math.sqrt(((np.arange(n) - middle * (n - 1)) ** 2).sum()) > errors * scatter)
         return next(enough)
 
     assert said(checks.epochs_needed, right).startswith("Right")
@@ -625,6 +731,7 @@ def test_epochs_needed(said):
     assert "two were asked for" in said(checks.epochs_needed, lambda slope, scatter: right(slope, scatter, errors=1))
     assert "must be centred" in said(checks.epochs_needed, lambda slope, scatter: right(slope, scatter, middle=0))
     assert "error of a mean" in said(checks.epochs_needed, lambda slope, scatter: math.floor((2 * scatter / slope) ** 2) + 1)
+    assert "Count from three" in said(checks.epochs_needed, lambda slope, scatter: right(slope, scatter, first=2))
     assert "too many" in said(checks.epochs_needed, lambda slope, scatter: right(slope, scatter) + 1)
     assert "too few" in said(checks.epochs_needed, lambda slope, scatter: right(slope, scatter) - 1)
 
@@ -648,6 +755,7 @@ def test_diagnose(said):
     assert "moved = 0.01 " in line and "so steps were taken" in line
     assert "no rate is that small" in said(checks.diagnose, lambda *marks: "rate too small" if marks[3] == 0 else right(*marks))
     assert "no small rate" in said(checks.diagnose, lambda *marks: right(*marks, rest=0))
+    assert "on the way down is no rest" in said(checks.diagnose, lambda *marks: "labels at random" if abs(marks[2]) < 0.03 and marks[4] else right(*marks))
     assert "Look at validation" in said(checks.diagnose, lambda *marks: "too little data" if marks[0] > 0.01 else right(*marks))
 
 
@@ -657,3 +765,5 @@ def test_made_up_report(said):
     assert said(checks.made_up_report, dict.fromkeys(right, ...)).startswith("Not done yet")
     assert "below by luck" in said(checks.made_up_report, right | {"below the floor": ["Kind", "Site"]})
     assert "validation is lowest" in said(checks.made_up_report, right | {"best epoch": 11})
+    assert "'worse than guessing': give a list, even of one." in said(checks.made_up_report, right | {"worse than guessing": "Shift"})
+    assert "'repeated rows': give a list, even of one." in said(checks.made_up_report, right | {"repeated rows": 8})

@@ -4,10 +4,11 @@ import re
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from test_notebooks import NOT_DONE, NOTEBOOKS, ROOT, cell, printed, slide_type, tags, text, tiny
 
 from helpers import course
+from helpers.course import WIDGET
 
 
 @pytest.fixture
@@ -76,6 +77,16 @@ def test_a_deck_shows_the_slides_and_the_notes_and_nothing_that_is_skipped(path)
     for skipped in ("A long table.", "secret", "Not done yet", "Right:", "Exercise 01.1", "your code"):
         assert skipped not in shown
     assert 'href="../../data/README.md"' in source
+
+
+def test_a_deck_leaves_out_what_a_widget_left_behind(tmp_path):
+    bar = new_output("display_data", {WIDGET: {"model_id": "1"}, "text/plain": "epoch 0:   0%"})
+    notebook = new_notebook(cells=[new_code_cell("train()", outputs=[bar, new_output("stream", name="stdout", text="it fell")],
+                                                 metadata={"slideshow": {"slide_type": "slide"}})])
+    nbformat.write(notebook, tmp_path / "05_bar.ipynb")
+    course.slides(tmp_path / "05_bar.ipynb", tmp_path)
+    page = (tmp_path / "05_bar.html").read_text(encoding="utf-8")
+    assert "it fell" in page and "epoch 0:" not in page
 
 
 @pytest.mark.parametrize("tag", ["exercise", "solution"])

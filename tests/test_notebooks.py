@@ -71,7 +71,7 @@ NO_MEASURE = [re.compile(pattern, re.MULTILINE | re.DOTALL) for pattern in (
     r"\$\$.*?\$\$", r"\$[^$\n]*\$",  # formulas
     r"\[[^]\n]*\]\([^)\n]*\)", r"https?://\S+",  # links
     r"^# \d\d ·",  # the notebook's own number
-    r"^### Exercise \d\d\.\d ·", r"^\*Difficulty: .*\*$", r"\b[Ee]xercises? \d\d\.\d",
+    r"^### Exercise \d\d\.\d ·", r"^\*Difficulty: .*\*$", r"\b[Ee]xercises? \d\d\.\d((, | and )\d\d\.\d)*",
     r"\b[Nn]otebooks? \d\d(?:(?:,| and|, and| to|,? or) \d\d)*\b",
     r"<summary>.*?</summary>", r"<[^>\n]+>",  # "Hint 1", and the attributes of HTML
     r"^\*\*Minutes:\*\*.*$",
