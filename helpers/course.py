@@ -56,7 +56,6 @@ DECK = """
 .reveal table { margin: 0.3em 0; font-size: 18px; }
 .reveal details > summary { cursor: pointer; color: #0072b2; }
 .reveal .controls { font-size: 6px; }
-.reveal .slide-number { left: 8px; right: auto; }
 </style>
 {%- endblock -%}
 {%- block footer_js %}
