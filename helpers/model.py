@@ -38,8 +38,9 @@ class SumOfRows(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
         rows, = ctx.saved_tensors
-        sorted_rows, place = rows.flatten().sort(stable=True)
-        starts = torch.searchsorted(sorted_rows, torch.arange(ctx.size, dtype=rows.dtype, device=rows.device))
+        short = rows.flatten().to(torch.int16 if ctx.size < 2 ** 15 else torch.int32)  # sorted twice as fast
+        sorted_rows, place = short.sort(stable=True)
+        starts = torch.searchsorted(sorted_rows, torch.arange(ctx.size, dtype=short.dtype, device=rows.device))
         return F.embedding_bag(place // rows.shape[1], grad, starts, mode="sum"), None
 
 
@@ -86,13 +87,25 @@ def split_heads(x: Tensor, heads: int) -> Tensor:  # (N, L, d) -> (N, heads, L, 
     return x.view(x.shape[0], x.shape[1], heads, -1).transpose(1, 2)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, **options) -> Tensor:
-    """Attention in several heads: queries (N, Lq, d) over keys and values (N, Lk, d)."""
-    q, k, v = split_heads(q, heads), split_heads(k, heads), split_heads(v, heads)
-    for seen in _records:  # attending to the rows of an identity matrix gives the weights themselves
-        identity = torch.eye(k.shape[2], device=k.device, dtype=k.dtype).expand(*k.shape[:2], -1, -1)
-        seen.append(F.scaled_dot_product_attention(q, k, identity, **options))
-    return F.scaled_dot_product_attention(q, k, v, **options).transpose(1, 2).flatten(2)
+def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, attn_mask: Tensor | None = None, dropout_p: float = 0.0) -> Tensor:
+    """Attention in several heads: queries (N, Lq, d) over keys and values (N, Lk, d) -> (N, Lq, d).
+
+    `attn_mask`, True where a query may look, is (Lq, Lk) or (N, 1, 1 or Lq, Lk).
+    """
+    q, k, v = (split_heads(x, heads) for x in (q / math.sqrt(q.shape[-1] // heads), k, v))
+    # Batched products of three dimensions: with four, PyTorch copies and reshapes before and after each product.
+    scores = torch.bmm(q.flatten(0, 1), k.flatten(0, 1).mT).view(*q.shape[:3], -1)
+    weights = attention_weights(scores, attn_mask, dropout_p)
+    return torch.bmm(weights.flatten(0, 1), v.flatten(0, 1)).view_as(q).transpose(1, 2).flatten(2)
+
+
+def attention_weights(scores: Tensor, attn_mask: Tensor | None, dropout_p: float) -> Tensor:  # (N, heads, Lq, Lk) both
+    if attn_mask is not None:
+        scores = scores + torch.where(attn_mask, 0.0, -torch.inf)
+    weights = scores.softmax(-1)
+    for seen in _records:
+        seen.append(weights)
+    return F.dropout(weights, dropout_p)
 
 
 _records: list[list[Tensor]] = []
@@ -152,16 +165,38 @@ class StreamEncoderLayer(nn.Module):
         start_as_copy(self.key_value.weight[..., d_model:], self.out.weight)
 
     def forward(self, x: Tensor, known: Tensor, queries: int) -> Tensor:  # (S, B, T, d) -> (S, B, queries, d)
-        S, B, T, d = x.shape
         drop = self.dropout if self.training else 0.0
-        normed, x = self.norm1(x), x[:, :, T - queries:]
-        q = self.query(normed[:, :, T - queries:])
-        k, v = self.key_value(normed).chunk(2, -1)
-        mixed = attend(q.reshape(S * B, queries, d), k.reshape(S * B, T, d), v.reshape(S * B, T, d), self.heads,
-                       attn_mask=known.reshape(S * B, 1, 1, T), dropout_p=drop)
-        x = x + F.dropout(self.out(mixed.view(S, B, queries, d)), drop)
+        read = self.read_last if queries == 1 else self.read
+        mixed = read(self.norm1(x), known, queries, drop)
+        x = x[:, :, -queries:] + F.dropout(self.out(mixed), drop)
         hidden = F.dropout(F.relu(self.wide(self.norm2(x))), drop)
         return x + F.dropout(self.narrow(hidden), drop)
+
+    def read(self, x: Tensor, known: Tensor, queries: int, drop: float) -> Tensor:
+        """What each of the last `queries` positions reads from its history: (S, B, T, d) -> (S, B, queries, d)."""
+        S, B, T, d = x.shape
+        q, (k, v) = self.query(x[:, :, -queries:]), self.key_value(x).chunk(2, -1)
+        mixed = attend(q.reshape(S * B, queries, d), k.reshape(S * B, T, d), v.reshape(S * B, T, d), self.heads,
+                       known.reshape(S * B, 1, 1, T), drop)
+        return mixed.view(S, B, queries, d)
+
+    def read_last(self, x: Tensor, known: Tensor, queries: int, drop: float) -> Tensor:
+        """The same where the last position alone asks. Then nothing needs a key or a value of its own.
+
+        A score is q . (W x) = (W^T q) . x, so the question goes through the keys' weights once, in place of every
+        position; and what is read is sum of w (W x) = W (sum of w x). The keys' bias adds the same to all of a
+        question's scores, which changes no weight.
+        """
+        S, B, T, d = x.shape
+        head = d // self.heads
+        key, value = self.key_value.weight.view(S, d, 2, self.heads, head).permute(2, 0, 3, 1, 4)  # (S, heads, d, head) each
+        q = (self.query(x[:, :, -1]) / math.sqrt(head)).view(S, B, self.heads, head).transpose(1, 2)
+        question = (q @ key.mT).transpose(1, 2).reshape(S * B, self.heads, d)
+        x = x.view(S * B, T, d)
+        scores = torch.bmm(question, x.mT).view(S * B, self.heads, 1, T)
+        weights = attention_weights(scores, known.reshape(S * B, 1, 1, T), drop).squeeze(2)
+        mixed = torch.bmm(weights, x).view(S, B, self.heads, d).transpose(1, 2) @ value  # (S, heads, B, head)
+        return (mixed.transpose(1, 2).reshape(S, B, d) + self.key_value.bias[:, :, d:]).unsqueeze(2)
 
 
 class DecoderLayer(nn.Module):
@@ -179,11 +214,12 @@ class DecoderLayer(nn.Module):
 
     def forward(self, x: Tensor, states: Tensor, known: Tensor) -> Tensor:  # (B, U, d), (B, S*carry, d) -> (B, U, d)
         drop = self.dropout if self.training else 0.0
+        past = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).tril()
         q, k, v = self.self_in(self.norm1(x)).chunk(3, -1)
-        x = x + F.dropout(self.self_out(attend(q, k, v, self.heads, is_causal=True, dropout_p=drop)), drop)
+        x = x + F.dropout(self.self_out(attend(q, k, v, self.heads, past, drop)), drop)
         q = self.cross_query(self.norm2(x))
         k, v = self.cross_key_value(states).chunk(2, -1)
-        mixed = attend(q, k, v, self.heads, attn_mask=known[:, None, None], dropout_p=drop)
+        mixed = attend(q, k, v, self.heads, known[:, None, None], drop)
         x = x + F.dropout(self.cross_out(mixed), drop)
         hidden = F.dropout(F.relu(self.wide(self.norm3(x))), drop)
         return x + F.dropout(self.narrow(hidden), drop)

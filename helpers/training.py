@@ -1,6 +1,7 @@
 """Configuration, the training loop with its monitors, checkpoints that resume, and the run's tables.
 
     python -m helpers.training data/working_run.json [--set key=value ...] [--report out.csv] [--history out.csv]
+    torchrun --nproc-per-node 2 -m helpers.training ...     # two processes, each with half of every batch
 
 A run leaves in its folder: checkpoint.safetensors, history.csv (losses and gradient norms by epoch and name),
 epochs.csv, category_ranges.csv, report.csv, loss_per_epoch_full.png and category_ladder.png.
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 import zlib
 from dataclasses import asdict, dataclass, field, fields
@@ -19,6 +21,7 @@ from typing import Callable
 import numpy as np
 import pandas as pd
 import torch
+import torch.distributed as dist
 from matplotlib.figure import Figure
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -73,6 +76,7 @@ class Config:
     shuffle: bool = False  # false: the same windows in the same order in every epoch
     seed: int = 0
     device: str = "cpu"
+    precision: str = "float32"  # or "bfloat16": matrix products of 16-bit numbers, all else as before
     log: str | None = None  # null: the built-in log and its floors
     mapping: str | None = None
     out: str | None = None  # null: the project's build/runs/ and the configuration's name
@@ -115,8 +119,9 @@ def check_config(config: Config, where: str) -> None:
         raise InputError(f"{where}, key 'carry': must be at most src_seq_len {config.src_seq_len}, found {config.carry}")
     if config.dropout >= 1:
         raise InputError(f"{where}, key 'dropout': must be below 1, found {config.dropout}")
-    if config.schedule not in ("constant", "cosine"):
-        raise InputError(f"{where}, key 'schedule': must be constant or cosine, found '{config.schedule}'")
+    for key, values in (("schedule", ("constant", "cosine")), ("precision", ("float32", "bfloat16"))):
+        if getattr(config, key) not in values:
+            raise InputError(f"{where}, key '{key}': must be {' or '.join(values)}, found '{getattr(config, key)}'")
     if config.log and not config.mapping:
         raise InputError(f"{where}, key 'mapping': a log of your own needs one; data/README.md shows an example")
     try:
@@ -145,11 +150,17 @@ def load_data(config: Config) -> Data:
             raise InputError(f"key 'streams': must name one or more of {', '.join(names)}, found {json.dumps(config.streams)}")
         log.streams = [log.streams[names.index(name)] for name in config.streams]
     floors = None if config.log or config.mapping else np.load(DATA / "floors.npz")["floors"][log.row]
-    return Data(log, {part: Windows(log, part, config.src_seq_len, config.tgt_seq_len) for part in (TRAIN, VALIDATION, TEST)}, floors)
+    windows = {TRAIN: Windows(log, TRAIN, config.src_seq_len, config.tgt_seq_len)}
+    for part in (VALIDATION, TEST):
+        windows[part] = Windows(log, part, config.src_seq_len, config.tgt_seq_len, beside=windows[TRAIN])
+    return Data(log, windows, floors)
 
 
 class ReadyBatches(Dataset):
-    """The batches of one epoch, each ready to use, for a DataLoader that takes them one at a time."""
+    """The batches of one epoch, each ready to use, for a DataLoader that takes them one at a time.
+
+    An item is this worker's part of a batch, and the counts of the whole batch.
+    """
 
     def __init__(self, windows: Windows, config: Config, epoch: int):
         self.windows, need = windows, config.batches * config.batch_size
@@ -164,21 +175,60 @@ class ReadyBatches(Dataset):
     def __len__(self) -> int:
         return len(self.origins)
 
-    def __getitem__(self, i: int) -> Batch:
-        return self.windows.batch(self.origins[i])
+    def __getitem__(self, i: int) -> tuple[Batch, Tensor]:
+        batch = self.windows.batch(my_part(self.origins[i]))
+        whole = batch.counts if workers() == 1 else torch.from_numpy(self.windows.target_index(self.origins[i]) != len(self.windows.log))
+        return batch, whole
 
 
 def evenly_spaced(origins: np.ndarray, most: int) -> np.ndarray:
     return origins[np.linspace(0, len(origins) - 1, min(most, len(origins))).astype(int)]
 
 
-def take_it(items: list[Batch]) -> Batch:
+def take_it(items: list) -> tuple[Batch, Tensor]:
     """A batch is ready already: nothing to collate."""
     return items[0]
 
 
 class TrainingStopped(RuntimeError):
     """Training cannot go on; the message says where it went wrong."""
+
+
+# Several processes may train one run together: `torchrun --nproc-per-node K -m helpers.training CONFIG`. Each takes
+# its part of every batch, gradients are added up, and so each holds the same weights. The first one writes.
+
+def join_workers(device: str) -> None:
+    """Meets the other workers, where torchrun started this process."""
+    if "WORLD_SIZE" in os.environ:
+        cuda = torch.device(device).type == "cuda"
+        if cuda:
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group("nccl" if cuda else "gloo")
+
+
+def workers() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Which of the workers this is, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def my_part(origins: np.ndarray) -> np.ndarray:
+    return origins[rank()::workers()]
+
+
+def add_up(*tensors: Tensor) -> None:
+    """Replaces each tensor by its sum over all workers, in one message."""
+    if workers() > 1:
+        together = nn.utils.parameters_to_vector(tensors).to("cuda" if dist.get_backend() == "nccl" else "cpu")
+        try:
+            dist.all_reduce(together)
+        except RuntimeError:  # the message that PyTorch gives names a port, not the worker
+            raise TrainingStopped(f"worker {rank()}: another worker of this run has ended, and torchrun says below which; "
+                                  f"the last whole epoch is in the run's folder") from None
+        nn.utils.vector_to_parameters(together.to(tensors[0].device), tensors)
 
 
 class Trainer:
@@ -192,7 +242,9 @@ class Trainer:
 
     def __init__(self, config: Config, data: Data | None = None, progress: bool = True, model: nn.Module | None = None,
                  watch: Callable[[int, float], None] | None = None):
-        self.config, self.progress, self.watch = config, progress, watch
+        self.config, self.progress, self.watch = config, progress and rank() == 0, watch
+        if config.batch_size < workers():
+            raise InputError(f"key 'batch_size': {config.batch_size} windows cannot be shared by {workers()} workers; start fewer")
         self.data = data or load_data(config)
         log = self.data.log
         self.names = [category.name for category in log.categories]
@@ -201,9 +253,10 @@ class Trainer:
         self.model = model or MultiStreamModel(log.categories, len(log.streams), config.src_seq_len, config.tgt_seq_len,
                                                carry=config.carry, dropout=config.dropout, tied=config.tied, **asdict(config.model))
         self.model.to(config.device)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=config.learning_rate,
+        self.parameters = list(self.model.parameters())
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=config.learning_rate,
                                            weight_decay=config.weight_decay, fused=True)
-        self.weights = torch.arange(1, config.tgt_seq_len + 1, device=config.device) ** -config.step_decay
+        self.weights = torch.arange(1, config.tgt_seq_len + 1, device=config.device) ** -config.step_decay if config.step_decay else None
         self.history: list[dict] = []
         self.epochs_done = 0
         self.best: dict[str, Tensor] = self._weights()
@@ -216,7 +269,7 @@ class Trainer:
         """Trains up to the last epoch; after each, the checkpoint and the tables are in `config.out`, where that is set."""
         while self.epochs_done < self.config.epochs:
             self.epoch()
-            if self.config.out:
+            if self.config.out and rank() == 0:
                 self.save()
         return self
 
@@ -230,25 +283,27 @@ class Trainer:
         gradients = torch.zeros(len(self.data.log.streams), device=config.device)
         self.model.train()
         bar = tqdm(loader, disable=not self.progress, desc=f"epoch {epoch}", unit="batch", mininterval=0.5, leave=False)
-        for i, batch in enumerate(bar):
-            batch = batch.to(config.device)
-            each = category_losses(self.model(batch), batch.target, self.sizes)
-            loss = multi_objective_loss(each, batch.counts, self.weights)
+        for i, (batch, whole) in enumerate(bar):
+            batch, whole = batch.to(config.device), whole.to(config.device)
+            with half_precision(config):
+                logits = self.model(batch)
+            each = category_losses(logits, batch.target, self.sizes)
+            loss = multi_objective_loss(each, batch.counts, self.weights, whole)
             self._refuse_not_finite(loss, f"epoch {epoch}, batch {i}")
             in_step = min(config.grad_accum, len(loader) - i // config.grad_accum * config.grad_accum)
             (loss.mean() / in_step).backward()
-            unweighted = multi_objective_loss(each.detach(), batch.counts)  # as validation counts, whatever the weights
-            losses += unweighted
+            if self.weights is not None:  # the tables count as validation does, whatever the weights
+                loss = multi_objective_loss(each, batch.counts, whole=whole)
+            losses += loss.detach()
             if (i + 1) % config.grad_accum == 0 or i + 1 == len(loader):
                 self._step(epoch * steps + i // config.grad_accum, config.epochs * steps, gradients)
             if self.watch:
-                self.watch(epoch * len(loader) + i, unweighted.mean().item())
+                self.watch(epoch * len(loader) + i, loss.mean().item())
             if i % 50 == 0:
                 bar.set_postfix(train=f"{losses.mean().item() / (i + 1):.4f}")
-        windows = self.data.windows[VALIDATION]
-        checked = evaluate(self.model, windows, origins=evenly_spaced(windows.origins, VALIDATION_WINDOWS), device=config.device)
-        validation = checked.losses["model"][checked.counts].mean(0, dtype=float)
-        self._refuse_not_finite(torch.from_numpy(validation), f"epoch {epoch}, validation after batch {i}")
+        add_up(losses)
+        validation = self._validation()
+        self._refuse_not_finite(validation, f"epoch {epoch}, validation after batch {i}")
         streams = [stream.name for stream in self.data.log.streams]
         for measure, names, values in (("train", self.names, losses / len(loader)), ("validation", self.names, validation),
                                        ("gradient", streams, gradients / steps)):
@@ -262,6 +317,17 @@ class Trainer:
             last = table.iloc[-1]
             tqdm.write(f"epoch {epoch:3d}   train {last['train']:.4f}   validation {last['validation']:.4f}{'   best' if last['best'] else ''}")
 
+    def _validation(self) -> Tensor:
+        """The loss of each category on the validation windows: (C,)."""
+        windows = self.data.windows[VALIDATION]
+        origins = my_part(evenly_spaced(windows.origins, VALIDATION_WINDOWS))
+        with half_precision(self.config):
+            checked = evaluate(self.model, windows, origins=origins, device=self.config.device)
+        total = torch.from_numpy(checked.losses["model"][checked.counts].sum(0, dtype=float))
+        steps = torch.tensor([checked.counts.sum()], dtype=float)
+        add_up(total, steps)
+        return total / steps
+
     def _refuse_not_finite(self, losses: Tensor, where: str) -> None:
         if not (finite := losses.isfinite()).all():
             raise TrainingStopped(f"{where}: the loss of {self.names[int(finite.int().argmin())]} is not finite; "
@@ -269,10 +335,11 @@ class Trainer:
 
     def _step(self, step: int, steps: int, gradients: Tensor) -> None:
         """One step of the optimiser; adds the norm of each stream's gradients to `gradients`."""
+        add_up(*(p.grad for p in self.parameters))
         streamed = [p.grad for p in self.model.encoder.parameters()]
         gradients += torch.stack([grad.flatten(1).square().sum(1) for grad in streamed]).sum(0).sqrt()
         if self.config.clip_norm:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * rate(self.config.schedule, step, steps)
         self.optimizer.step()
@@ -297,8 +364,9 @@ class Trainer:
         current = self._weights()
         self._put(self.best)
         try:
-            return evaluate(self.model, self.data.windows[part], fit_baselines(self.data.log), self.data.floors,
-                            origins, self.config.device, self.progress)
+            with half_precision(self.config):
+                return evaluate(self.model, self.data.windows[part], fit_baselines(self.data.log), self.data.floors,
+                                origins, self.config.device, self.progress)
         finally:
             self._put(current)
 
@@ -348,7 +416,7 @@ class Trainer:
             raise InputError(f"{path}: not a whole checkpoint ({error}); start anew or use an older one") from None
         if "config" not in about:
             raise InputError(f"{path}: a safetensors file, but not a checkpoint of this package; start anew or use another")
-        theirs, ours = json.loads(about["config"]), json.loads(json.dumps(self._identity()))
+        theirs, ours = asdict(Config()) | json.loads(about["config"]), json.loads(json.dumps(self._identity()))
         for key in ours:
             if theirs.get(key) != ours[key]:
                 raise InputError(f"{path}: belongs to another configuration: '{key}' is {json.dumps(theirs.get(key))} there "
@@ -368,6 +436,11 @@ class Trainer:
             self.history, self.epochs_done = json.loads(about["history"]), int(about["epochs_done"])
         except (KeyError, RuntimeError):
             raise InputError(f"{path}: its tensors do not fit this log and its mapping; use those it was trained with") from None
+
+
+def half_precision(config: Config) -> torch.autocast:
+    """Where computing is in the configured precision."""
+    return torch.autocast(torch.device(config.device).type, torch.bfloat16, enabled=config.precision == "bfloat16")
 
 
 def rate(schedule: str, step: int, steps: int) -> float:
@@ -435,10 +508,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--history", metavar="CSV", help="write losses and gradient norms by epoch here as well")
     given, changes = command_line(parser, arguments)
     config = read_config(given.config, changes)
+    join_workers(config.device)
     trainer = Trainer(config)
-    for note in trainer.data.log.notes:
-        print(note)
-    evaluation = trainer.fit().evaluation()
+    if rank() == 0:
+        for note in trainer.data.log.notes:
+            print(note)
+    trainer.fit()
+    if dist.is_initialized():
+        writes = rank() == 0
+        dist.destroy_process_group()
+        if not writes:
+            return
+    evaluation = trainer.evaluation()
     report = evaluation.report()
     history = pd.DataFrame(trainer.history)
     for path, table in ((Path(config.out) / "report.csv", report), (given.report, report), (given.history, history)):

@@ -30,18 +30,24 @@ class Batch(NamedTuple):
 
 
 class _Runs:
-    """Events sorted by key: for each, its place in the sorted order and where the events of its key begin and end."""
+    """Events sorted by key, for one key after another in one long `order`.
 
-    def __init__(self, key: np.ndarray, visible: np.ndarray):
-        events = np.flatnonzero(visible)
-        self.order = events[np.argsort(key[events], kind="stable")]
-        sorted_key = key[self.order]
-        self.rank, self.start, self.end = np.full((3, len(key)), -1)
-        self.rank[self.order] = np.arange(len(self.order))
-        self.start[self.order] = np.searchsorted(sorted_key, sorted_key, side="left")
-        self.end[self.order] = np.searchsorted(sorted_key, sorted_key, side="right")
-        # An unknown key (0) is shared with nobody: the history is the origin alone.
-        self.start = np.where(key == 0, self.rank, self.start)
+    rank, start, end: (keys, events) int32, each event's place in `order` and where the events of its key begin and end.
+    """
+
+    def __init__(self, keys: list[np.ndarray], visible: np.ndarray):
+        events = np.flatnonzero(visible).astype(np.int32)
+        self.order = np.empty(len(keys) * len(events), np.int32)
+        self.rank, self.start, self.end = np.full((3, len(keys), len(visible)), -1, np.int32)
+        for i, key in enumerate(keys):
+            first = i * len(events)
+            order = events[np.argsort(key[events], kind="stable")]
+            self.order[first:first + len(events)] = order
+            self.rank[i, order] = np.arange(first, first + len(events))
+            self.start[i, order] = first + np.searchsorted(key[order], key[order], side="left")
+            self.end[i, order] = first + np.searchsorted(key[order], key[order], side="right")
+            # An unknown key (0) is shared with nobody: the history is the origin alone.
+            self.start[i] = np.where(key == 0, self.rank[i], self.start[i])
 
 
 class Windows:
@@ -49,39 +55,40 @@ class Windows:
 
     Where a log is split by a column, the parts overlap in time. Then a training window sees training
     events alone, a validation window those of validation too, a test window everything before it.
+    `beside` are windows of another part of the same log, to hold in common what is the same for both.
     """
 
-    def __init__(self, log: Log, part: int, src_seq_len: int, tgt_seq_len: int):
+    def __init__(self, log: Log, part: int, src_seq_len: int, tgt_seq_len: int, beside: Windows | None = None):
         self.log, self.part = log, part
         self.src_seq_len, self.tgt_seq_len = src_seq_len, tgt_seq_len
-        visible = np.ones(len(log), bool) if log.split_by_time else log.part <= part
-        self.streams = [_Runs(log.key(stream), visible) for stream in log.streams]
-        self.targets = runs = _Runs(log.sequence + 1, log.part == part)
-        self.origins = np.flatnonzero((log.part == part) & (runs.rank + 1 < runs.end))
+        self.targets = runs = _Runs([log.sequence + 1], log.part == part)
+        self.origins = np.flatnonzero((log.part == part) & (runs.rank[0] + 1 < runs.end[0]))
         if len(self.origins) == 0:
             raise InputError(f"the {PART_NAMES[part]} part of the log has no event that another one follows in its sequence, "
                              f"so no window; give a longer log or change the mapping's split")
-        self.table = torch.from_numpy(np.concatenate([log.table, np.zeros((1, log.table.shape[1]), np.int32)]))
+        if beside and log.split_by_time:
+            self.histories = beside.histories
+        else:
+            visible = np.ones(len(log), bool) if log.split_by_time else log.part <= part
+            self.histories = _Runs([log.key(stream) for stream in log.streams], visible)
+        self.table = beside.table if beside else torch.from_numpy(np.pad(log.table, [(0, 1), (0, 0)]))
 
     def __len__(self) -> int:
         return len(self.origins)
 
     def history_index(self, origins: np.ndarray) -> np.ndarray:
         """(B, S, T) event numbers; ``len(log)`` where padded."""
-        back = np.arange(self.src_seq_len - 1, -1, -1)
-        out = np.empty((len(origins), len(self.streams), self.src_seq_len), np.int64)
-        for s, runs in enumerate(self.streams):
-            place = runs.rank[origins, None] - back
-            known = place >= runs.start[origins, None]
-            out[:, s] = np.where(known, runs.order[np.maximum(place, 0)], len(self.log))
-        return out
+        runs = self.histories
+        place = runs.rank[:, origins].T[..., None] - np.arange(self.src_seq_len - 1, -1, -1, dtype=np.int32)
+        known = place >= runs.start[:, origins].T[..., None]
+        return np.where(known, runs.order[np.maximum(place, 0)], len(self.log)).astype(np.int64)
 
     def target_index(self, origins: np.ndarray) -> np.ndarray:
         """(B, U) event numbers; ``len(log)`` where the part or the sequence has ended."""
         runs = self.targets
-        place = runs.rank[origins, None] + np.arange(1, self.tgt_seq_len + 1)
-        known = place < runs.end[origins, None]
-        return np.where(known, runs.order[np.minimum(place, len(runs.order) - 1)], len(self.log))
+        place = runs.rank[0, origins, None] + np.arange(1, self.tgt_seq_len + 1, dtype=np.int32)
+        known = place < runs.end[0, origins, None]
+        return np.where(known, runs.order[np.minimum(place, len(runs.order) - 1)], len(self.log)).astype(np.int64)
 
     def batch(self, origins: np.ndarray) -> Batch:
         """The windows of these origins (event numbers)."""

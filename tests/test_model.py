@@ -225,7 +225,7 @@ def test_recorded_attention_is_that_of_the_standard_layers():
     layer = model.decoder[-1]  # the cross-attention once more, by the formula
     states, x = model.encode(batch.histories, batch.known), model.embedding(batch.given, model.origin)
     q, k, v = layer.self_in(layer.norm1(x)).chunk(3, -1)
-    x = x + layer.self_out(attend(q, k, v, 2, is_causal=True))
+    x = x + layer.self_out(attend(q, k, v, 2, torch.ones(STEPS, STEPS, dtype=torch.bool).tril()))
     q, k = layer.cross_query(layer.norm2(x)), layer.cross_key_value(states).chunk(2, -1)[0]
     scores = split_heads(q, 2) @ split_heads(k, 2).transpose(-1, -2) / math.sqrt(q.shape[-1] / 2)
     assert torch.allclose(cross, scores.softmax(-1), atol=1e-5)
