@@ -285,10 +285,22 @@ def rollout(model: MultiStreamModel, batch: Batch, generator: torch.Generator | 
     return events[:, 1:]
 
 
-class PlainModel(nn.Module):
-    """The same network as a reader would first write it: a `ModuleDict` of standard layers, one stream after another.
+class PlainEmbedding(nn.Module):
+    """The event embedding with a table per category."""
 
-    It is what the batched form is tested against. `plain_form` fills it with a batched model's weights.
+    def __init__(self, sizes: list[int], length: int, d_model: int):
+        super().__init__()
+        self.values = nn.ModuleList(nn.Embedding(size, d_model) for size in sizes)
+        self.position = nn.Parameter(torch.zeros(length, d_model))
+
+    def forward(self, events: Tensor, start: int) -> Tensor:  # (..., L, C) -> (..., L, d)
+        return sum(table(events[..., c]) for c, table in enumerate(self.values)) + self.position[start:start + events.shape[-2]]
+
+
+class PlainModel(nn.Module):
+    """The same network as a reader would first write it: standard layers in lists, one stream after another.
+
+    It is what the batched form is tested and timed against. `plain_form` fills it with a batched model's weights.
     """
 
     def __init__(self, sizes: list[int], streams: list[str], src_seq_len: int, tgt_seq_len: int, d_model: int,
@@ -296,22 +308,22 @@ class PlainModel(nn.Module):
         super().__init__()
         shape = dict(nhead=num_heads, dim_feedforward=FEED_FORWARD * d_model, dropout=dropout, norm_first=True, batch_first=True)
         self.carry, self.origin = carry, src_seq_len - 1
-        self.embedding = EventEmbedding(sizes, src_seq_len + tgt_seq_len - 1, d_model)
+        self.embedding = PlainEmbedding(sizes, src_seq_len + tgt_seq_len - 1, d_model)
         self.encoders = nn.ModuleDict({name: nn.TransformerEncoder(nn.TransformerEncoderLayer(d_model, **shape), encoder_layers,
                                                                    nn.LayerNorm(d_model), enable_nested_tensor=False) for name in streams})
         self.decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(d_model, **shape), decoder_layers, nn.LayerNorm(d_model))
-        self.heads = nn.Linear(d_model, sum(sizes))
+        self.heads = nn.ModuleList(nn.Linear(d_model, size) for size in sizes)
 
     def forward(self, batch: Batch) -> Tensor:  # -> logits (B, U, V)
-        states = []
+        histories, states = self.embedding(batch.histories, 0), []
         for s, encoder in enumerate(self.encoders.values()):
-            encoded = encoder(self.embedding(batch.histories[:, s], 0), src_key_padding_mask=~batch.known[:, s])
+            encoded = encoder(histories[:, s], src_key_padding_mask=~batch.known[:, s])
             states.append(encoded[:, -self.carry:])  # the last-vector constraint: (B, carry, d)
         x = self.embedding(batch.given, self.origin)
         future = nn.Transformer.generate_square_subsequent_mask(x.shape[1], device=x.device, dtype=torch.bool)
         padded = ~batch.known[:, :, -self.carry:].flatten(1)
         x = self.decoder(x, torch.cat(states, 1), tgt_mask=future, memory_key_padding_mask=padded)
-        return self.heads(x)
+        return torch.cat([head(x) for head in self.heads], -1)
 
 
 def plain_form(model: MultiStreamModel, streams: list[str]) -> PlainModel:
@@ -319,7 +331,14 @@ def plain_form(model: MultiStreamModel, streams: list[str]) -> PlainModel:
     first = model.encoder[0]
     plain = PlainModel(model.sizes, streams, model.origin + 1, len(model.embedding.position) - model.origin,
                        model.embedding.values.embedding_dim, first.heads, len(model.encoder), len(model.decoder), model.carry, first.dropout)
-    plain.embedding, plain.heads = model.embedding, model.heads
+    _fill(plain.embedding.position, model.embedding.position)
+    for tables, ours in ((plain.embedding.values, model.embedding.values.weight), (plain.heads, model.heads.weight)):
+        for table, part in zip(tables, ours.split(model.sizes)):
+            _fill(table.weight, part)
+    for table, head, part in zip(plain.embedding.values, plain.heads, model.heads.bias.split(model.sizes)):
+        _fill(head.bias, part)
+        if model.heads.weight is model.embedding.values.weight:  # tied
+            head.weight = table.weight
     for s, encoder in enumerate(plain.encoders.values()):
         for layer, ours in zip(encoder.layers, model.encoder):
             _fill(layer.self_attn.in_proj_weight, torch.cat([ours.query.weight[s], ours.key_value.weight[s]], 1).T)

@@ -293,7 +293,7 @@ class Trainer:
             in_step = min(config.grad_accum, len(loader) - i // config.grad_accum * config.grad_accum)
             (loss.mean() / in_step).backward()
             if self.weights is not None:  # the tables count as validation does, whatever the weights
-                loss = multi_objective_loss(each, batch.counts, whole=whole)
+                loss = multi_objective_loss(each.detach(), batch.counts, whole=whole)
             losses += loss.detach()
             if (i + 1) % config.grad_accum == 0 or i + 1 == len(loader):
                 self._step(epoch * steps + i // config.grad_accum, config.epochs * steps, gradients)
