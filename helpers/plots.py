@@ -414,3 +414,32 @@ def stream_heat(axes: Axes, values: pd.DataFrame, shown: pd.DataFrame | None = N
             label.set(ha="right", rotation_mode="anchor")
     axes.set(**{"xlabel": "", "ylabel": ""} | labels)
     return axes
+
+
+def speed_by_batch(axes: Axes, table: pd.DataFrame) -> Axes:
+    """Windows per second of each form of the network by batch, from the benchmark's table: a colour per form, a line per width."""
+    rows = table[table["part"] == "forms"]
+    for (name, of_form), colour, marker in zip(rows.groupby("name", sort=False), _COLOURS, _MARKERS):
+        for (d_model, line), style in zip(of_form.groupby("d_model"), ("-", "--", ":")):
+            axes.plot(line["batch"].astype(int), line["value"], style, marker=marker, color=colour, label=f"{name}, d_model {d_model}")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xticks(sorted(set(rows["batch"])), sorted(set(rows["batch"])))
+    axes.legend(frameon=False, fontsize=11, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3)
+    return _finish(axes, xlabel="windows in a batch", ylabel="windows per second", title="A training step in three forms")
+
+
+def growth(axes: Axes, table: pd.DataFrame) -> Axes:
+    """A step's time as one thing grows, both as multiples of the least, from the benchmark's table; dotted: in proportion."""
+    rows, most = table[table["part"] == "growth"], 1.0
+    for (name, line), colour, marker in zip(rows.groupby("name", sort=False), _COLOURS, _MARKERS):
+        size = line["size"].astype(float) / float(line["size"].iloc[0])
+        axes.plot(size, line["value"] / line["value"].iloc[0], "-", marker=marker, color=colour, label=f"{name}, from {line['size'].iloc[0]}")
+        most = max(most, size.max())
+    axes.plot([1, most], [1, most], ":", color=GREY, label="in proportion")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+    axes.legend(frameon=False, fontsize=12)
+    return _finish(axes, xlabel="times as large", ylabel="times as long", title="How a step grows")

@@ -1,0 +1,150 @@
+"""The benchmark: what it compares computes the same, what it measures is what it says, and its stored table is quoted right."""
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from helpers import benchmark
+from helpers.benchmark import (AllQueries, BagEmbedding, _Record, batched, forms, in_a_process_of_its_own, ladder, peak_memory, plain_losses,
+                               random_batch, repeated_log, standard_attention, step_of, take_turns)
+from helpers.events import read_log
+from helpers.losses import category_losses
+from helpers.model import EventEmbedding, attend, plain_form
+from helpers.schema import WORKPLACE
+from small import small_batch, small_log, small_model
+
+ROOT = Path(__file__).resolve().parent.parent
+CATEGORIES = WORKPLACE.sized(10)
+
+
+def test_plain_losses_and_standard_attention_are_ours():
+    batch, model = small_batch(), small_model()
+    sizes = [category.size for category in small_log().categories]
+    logits = model(batch)
+    torch.testing.assert_close(plain_losses(logits, batch.target, sizes), category_losses(logits, batch.target, sizes))
+    q, k, v = torch.randn(3, 5, 4, 8)
+    mask = torch.rand(5, 1, 1, 4) > 0.3
+    mask[..., -1] = True
+    torch.testing.assert_close(standard_attention(q, k, v, 2, mask), attend(q, k, v, 2, mask))
+
+
+def test_the_other_embedding_and_the_other_queries_compute_the_same():
+    batch = small_batch()
+    ours, bag = EventEmbedding([c.size for c in small_log().categories], 6, 8), BagEmbedding([c.size for c in small_log().categories], 6, 8)
+    bag.load_state_dict(ours.state_dict())
+    torch.testing.assert_close(bag(batch.histories, 0), ours(batch.histories, 0))
+    for carry in (1, 2):
+        model, every = small_model(carry=carry), small_model(carry=carry)
+        every.__class__ = AllQueries
+        torch.testing.assert_close(every(batch), model(batch))
+        assert every.carry == carry
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_a_step_is_one_step_of_adam_on_the_whole_batch(one_by_one):
+    torch.manual_seed(0)
+    batch, model = random_batch(CATEGORIES, 3), batched(CATEGORIES, 8)
+    plain = plain_form(model, [str(s) for s in range(7)])
+    before = model.decoder[0].cross_out.weight.detach().clone()  # the two forms share this layer
+    step_of(model, batch, CATEGORIES)()
+    ours = model.decoder[0].cross_out.weight.detach().clone()
+    with torch.no_grad():
+        model.decoder[0].cross_out.weight.copy_(before)
+    for parameter in plain.parameters():
+        parameter.grad = None
+    step_of(plain, batch, CATEGORIES, plain_losses, fused=False, one_by_one=one_by_one)()
+    moved = (ours - before).abs() > 5e-6  # Adam's first step is the sign of the gradient, so tiny gradients may differ
+    assert moved.float().mean() > 0.9
+    torch.testing.assert_close(plain.decoder.layers[0].multihead_attn.out_proj.weight[moved], ours[moved], atol=1e-6, rtol=0)
+
+
+def test_every_form_and_every_trick_lowers_its_loss_on_one_batch(monkeypatch):
+    seen = {}
+
+    def watched(model, batch, categories, losses=category_losses, fused=True, one_by_one=False):
+        step = step_of(model, batch, categories, losses, fused, one_by_one)
+        seen[len(seen)] = (model, batch, [p.detach().clone() for p in model.parameters()])
+        return step
+
+    monkeypatch.setattr(benchmark, "step_of", watched)
+    steps = [*forms(CATEGORIES, 3, 8).values(), *ladder(CATEGORIES, 3, 8).values()]
+    assert len(steps) == len(seen) == 3 + 10
+    sizes = [category.size for category in CATEGORIES]
+    for step, (model, batch, _) in zip(steps, seen.values()):
+        with torch.no_grad():
+            first = category_losses(model(batch), batch.target, sizes).mean()
+        for _ in range(20):
+            step()
+        with torch.no_grad():
+            assert category_losses(model(batch), batch.target, sizes).mean() < first
+
+
+def test_turns_are_paired_and_the_first_is_not_counted():
+    calls = []
+    table = take_turns({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, seconds=0, least=4)
+    assert list(table) == ["a", "b"] and len(table) == 4 and len(calls) == 10
+    assert calls[:4] in (["a", "b", "b", "a"], ["b", "a", "a", "b"])  # who begins takes turns too
+
+
+def test_recorded_products_are_those_of_the_step():
+    x, layer = torch.randn(5, 3), nn.Linear(3, 2)
+    with _Record() as record:
+        layer(x).square().sum().backward()
+    assert len(record.products) == 2  # forward, and the gradient of the weight; x needs none
+    assert sorted(tuple(product().shape) for product in record.products) in ([(2, 3), (5, 2)], [(3, 2), (5, 2)])
+
+
+def test_a_log_of_any_length_is_the_built_in_one_again_and_again(tmp_path):
+    path = tmp_path / "log.csv"
+    repeated_log(path, 323_000)  # a little more than there is
+    lines = sum(1 for _ in path.open(encoding="utf-8"))
+    assert lines == 323_001
+    last = pd.read_csv(path, dtype=str, keep_default_na=False).tail(400)
+    last.to_csv(path, index=False)
+    log = read_log(path, WORKPLACE)
+    assert len(log) == 400 and (np.diff(log.time) >= np.timedelta64(0)).all() and not log.notes
+
+
+def test_memory_is_that_of_another_process():
+    small, large = (in_a_process_of_its_own(allocate, megabytes) for megabytes in (1, 300))
+    assert 250 < large - small < 400
+
+
+def allocate(megabytes: int) -> float:
+    np.ones(megabytes * 131072)
+    return peak_memory()
+
+
+@pytest.mark.long
+def test_a_whole_run_writes_its_table_and_its_figure(tmp_path, monkeypatch, capsys):
+    for name, value in dict(SECONDS=0, LEAST=1, BATCHES=(2, 4), WIDTHS=(8, 16), EVENTS=(3000, 6000), AXES={"streams": (1, 2), "carry": (1, 2)},
+                            RUNS=(1, 2)).items():
+        monkeypatch.setattr(benchmark, name, value)
+    monkeypatch.setattr(benchmark, "tqdm", lambda **options: tqdm(disable=True))
+    monkeypatch.setattr(benchmark, "read_config", lambda path, changes=None: tiny(path, changes))
+    monkeypatch.setattr(sys, "argv", ["benchmark", "--out", str(tmp_path), "--threads", "1"])
+    benchmark.main()
+    table = pd.read_csv(tmp_path / "benchmark.csv")
+    assert set(table["part"]) == {"forms", "speed of ours", "gain of a trick", "products", "growth", "exponent of growth", "use",
+                                  "reference run", "reading", "epochs"}
+    assert (table["low"] <= table["value"]).all() and (table["value"] <= table["high"]).all()
+    share = table.query("name == \"share of the products' rate\"")["value"]
+    assert share.between(1, 100).all() and len(share) == 4
+    assert (tmp_path / "benchmark.png").read_bytes().startswith(b"\x89PNG")
+    assert "times" in capsys.readouterr().out
+
+
+def tiny(path, changes):
+    from helpers.training import read_config
+    return read_config(path, (changes or {}) | {"batches": 2, "epochs": 1})
+
+
+def test_a_wrong_argument_gets_words():
+    done = subprocess.run([sys.executable, "-m", "helpers.benchmark", "--threads", "0"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr == "error: --threads 0: must be at least 1\n"
