@@ -1,4 +1,5 @@
 """The benchmark: what it compares computes the same, what it measures is what it says, and its stored table is quoted right."""
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -148,3 +149,68 @@ def tiny(path, changes):
 def test_a_wrong_argument_gets_words():
     done = subprocess.run([sys.executable, "-m", "helpers.benchmark", "--threads", "0"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr == "error: --threads 0: must be at least 1\n"
+
+
+# -- the stored table, and what the data card quotes of it
+
+def stored() -> pd.DataFrame:
+    return pd.read_csv(ROOT / "data" / "benchmark.csv", keep_default_na=False, na_values={"batch": "", "d_model": "", "size": ""})
+
+
+def value(part: str, name: str, **setting) -> float:
+    rows = stored().query("part == @part and name == @name")
+    for key, wanted in setting.items():
+        rows = rows[rows[key] == wanted]
+    assert len(rows) == 1, (part, name, setting)
+    return rows["value"].iloc[0]
+
+
+def card_table(first: str) -> list[list[str]]:
+    """The rows of the table of data/README.md whose first heading this is."""
+    card = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+    body, = re.findall(rf"^\| {first} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", card, re.M)
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in body.splitlines()]
+
+
+def speed_rows() -> list[list[str]]:
+    rows = []
+    for d_model in benchmark.WIDTHS:
+        for batch in benchmark.BATCHES:
+            here = dict(batch=batch, d_model=d_model)
+            rows.append([str(d_model), str(batch), *(f"{value('speed of ours', f'against plain, {form}', **here):.1f}" for form in ("whole batches", "window by window")),
+                         f"{value('products', 'share of the products' + chr(39) + ' rate', **here):.0f} %"])
+    return rows
+
+
+def trick_rows() -> list[list[str]]:
+    tricks = stored().query("part == 'gain of a trick' and batch == 16")["name"]
+    return [[name, *(f"{value('gain of a trick', name, batch=batch):.2f}" for batch in (16, 256))] for name in tricks]
+
+
+def growth_rows() -> list[list[str]]:
+    rows = []
+    for axis, sizes in benchmark.AXES.items():
+        rows.append([axis, f"{sizes[0]} to {sizes[-1]}", f"{value('growth', axis, size=sizes[-1]) / value('growth', axis, size=sizes[0]):.1f}",
+                     f"{value('exponent of growth', axis, size=sizes[-1]):.2f}"])
+    return rows
+
+
+def memory_rows() -> list[list[str]]:
+    return [[f"{events:,}", f"{value('reading', 'read and indexed', size=events):,.0f}", f"{value('reading', 'peak memory', size=events):,.0f}"]
+            for events in benchmark.EVENTS]
+
+
+@pytest.mark.parametrize("first, rows", [("d_model", speed_rows), ("trick", trick_rows), ("what grows", growth_rows), ("events", memory_rows)])
+def test_the_data_card_quotes_the_stored_benchmark(first, rows):
+    assert card_table(first) == rows()
+
+
+def test_the_stored_benchmark_shows_what_the_project_promises():
+    assert value("speed of ours", "against plain, whole batches", batch=16, d_model=32) >= 4
+    assert value("speed of ours", "against plain, window by window", batch=16, d_model=32) >= 30
+    assert value("products", "share of the products' rate", batch=256, d_model=128) >= 30
+    assert value("reading", "peak memory", size=1_000_000) < 1000
+    exponents = stored().query("part == 'exponent of growth' and name in ('streams', 'source length')")["value"]
+    assert len(exponents) and (exponents <= 1.1).all()
+    epochs = stored().query("part == 'epochs'")["value"]
+    assert epochs.max() / epochs.min() < 1.05
