@@ -65,6 +65,15 @@ def test_each_category_has_the_cross_entropy_of_its_own_logits():
             torch.testing.assert_close(losses[b, u, 1], F.cross_entropy(logits[b, u, 4:], target[b, u, 1]))
 
 
+def test_each_category_has_the_gradient_of_its_cross_entropy():
+    (logits, target), weights = random_logits(5, 2), torch.randn(5, 2, 2)
+    ours, theirs = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    (category_losses(ours, target, SIZES) * weights).sum().backward()
+    for c, part in enumerate(theirs.split(SIZES, -1)):
+        (F.cross_entropy(part.flatten(0, 1), target[..., c].flatten(), reduction="none") * weights[..., c].flatten()).sum().backward(retain_graph=True)
+    torch.testing.assert_close(ours.grad, theirs.grad)
+
+
 def test_the_loss_is_the_mean_over_categories_of_the_mean_over_steps_that_count():
     losses, counts = torch.rand(3, 2, 2), torch.tensor([[1, 1], [1, 0], [0, 0]]).bool()
     expected = (losses[0, 0] + losses[0, 1] + losses[1, 0]) / 3
