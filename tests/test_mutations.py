@@ -122,10 +122,8 @@ def project(tmp_path_factory, request):
     sound = copy.run(dict.fromkeys(test for mutation in MUTATIONS for test in mutation.tests))
     assert [failure for failure in sound.values() if failure] == []  # else a failure would say nothing about a mutation
     yield copy
-    writer = request.config.get_terminal_writer()
-    writer.line()
-    for row in copy.rows:
-        writer.line("{:<38} {:>5.1f} s  {}".format(*row))
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print("", *("{:<38} {:>5.1f} s  {}".format(*row) for row in copy.rows), sep="\n")
 
 
 def test_there_are_enough_mutations_of_many_modules():
