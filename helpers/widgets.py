@@ -45,9 +45,6 @@ def box(width: str, label: str = "initial") -> dict:
 LINE = box("370px", "95px")  # a control in a column of its like
 
 
-AS_IS = "<span class='mathjax_ignore'>"  # or the page would read what stands between two dollars as a formula
-
-
 class _Shell(VBox):
     """Rows of controls, `words` about what is selected, and one `image` of one `figure`."""
 
@@ -61,10 +58,10 @@ class _Shell(VBox):
     @property
     def said(self) -> str:
         """The words as plain text."""
-        return html.unescape(self.words.value.removeprefix(AS_IS).removesuffix("</span>"))
+        return html.unescape(self.words.value)
 
     def _say(self, *words: str) -> None:
-        self.words.value = f"{AS_IS}{html.escape(' '.join(filter(None, words)))}</span>"  # names in them come from a log
+        self.words.value = html.escape(" ".join(filter(None, words)))  # names in them come from a log
 
     def _draw(self, frames_stay: bool = False) -> None:
         """Draws the picture. Where axes, ticks and titles never change, they are drawn once: they take the longest."""
@@ -361,7 +358,7 @@ class AttentionExplorer(_Shell):
                 part = history_rows(self.run.data.log, events[s], weights[s], c, 3 if self.stream.value == ALL_STREAMS else None)
                 rows += [(stream if i == 0 else "", *row) for i, row in enumerate(part)]
         cells = ["".join(f"<td style='padding: 1px 18px 1px 0; line-height: 1.3'>{html.escape(text)}</td>" for text in row) for row in rows]
-        return f"<table class='mathjax_ignore'><tr style='font-weight: bold'>{'</tr><tr>'.join(cells)}</tr></table>"
+        return f"<table><tr style='font-weight: bold'>{'</tr><tr>'.join(cells)}</tr></table>"
 
 
 # -- a run under way
@@ -397,8 +394,8 @@ class LiveRun(_Shell):
     """Trains a configuration in the background while its curves draw themselves.
 
     `config` is a Config, such as `read_config("data/working_run.json")`. Learning rate and carry are taken when it starts;
-    each start begins anew. After every whole epoch checkpoint and
-    history are in `config.out`, where that is set, in the place of older ones. `run` is the Trainer; `wait` waits for its end.
+    each start begins anew. After every whole epoch checkpoint and history are in `config.out`, where that is set, in the
+    place of older ones. `run` is the Trainer; `wait` waits for its end.
     """
 
     def __init__(self, config: Config, data: Data | None = None):
