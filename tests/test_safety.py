@@ -98,6 +98,7 @@ def refuse(event, given):
 sys.addaudithook(refuse)
 import helpers.training, helpers.widgets, helpers.course
 from helpers.training import Trainer, read_config
+helpers.training.VALIDATION_WINDOWS = 50
 run = Trainer(read_config("data/working_run.json", {"epochs": 1, "batches": 2, "out": sys.argv[1]}), progress=False).fit()
 print("trained", run.epochs_done, "on", len(run.data.log))
 import socket
