@@ -141,7 +141,7 @@ def _contrast(it, given, expected, difference) -> str:
     shapes = [_shape(value) for value in (given, expected)]
     if shapes[0] != shapes[1]:
         values = [text if not shape or "shape" in text else f"{text} of shape {shape}" for text, shape in zip(values, shapes)]
-    elif any(len(repr(_rounded(_plain(value)))) > SHORT for value in (given, expected)):
+    elif place and any(len(repr(_rounded(_plain(value)))) > SHORT for value in (given, expected)):
         it, values = f"at {place} {it}", map(_text, there)
     return "{} {} {}, and {} was expected.".format(it, "gave" if "function" in it else "is", *values)
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from helpers.events import TRAIN, Log
+from helpers.schema import InputError
 from helpers.windows import Windows
 
 BASELINES = ("marginal", "copy_last", "markov")
@@ -153,6 +154,8 @@ class Evaluation:
 
     def report(self, step: int | None = None) -> pd.DataFrame:
         """The category report over all steps, or of one step of the horizon (1 is the next event)."""
+        if step is not None and not 1 <= step <= self.counts.shape[1]:
+            raise InputError(f"step: must be 1 to {self.counts.shape[1]}, the horizon of these windows, found {step}")
         steps = slice(None) if step is None else slice(step - 1, step)
         counts = self.counts[:, steps]
         names, sizes = zip(*((category.name, category.size) for category in self.log.categories))
@@ -182,6 +185,8 @@ def evaluate(model: torch.nn.Module, windows: Windows, baselines: list[CategoryB
              origins: np.ndarray | None = None, device: str = "cpu", progress: bool = False, batch_size: int = 256) -> Evaluation:
     """Losses of the model, the baselines and the floor (events, C) on the windows of `origins` (all, where None)."""
     log, origins = windows.log, windows.origins if origins is None else origins
+    if not len(origins):
+        raise InputError("origins: there is no window to evaluate; give at least one of windows.origins")
     sizes = [category.size for category in log.categories]
     unseen = np.concatenate([log.unseen, np.zeros((1, len(sizes)), bool)])
     if floors is not None:

@@ -12,6 +12,7 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from helpers.events import Log
+from helpers.schema import InputError, check_table
 
 # One look for every figure of the course, large enough for the back row.
 rcParams.update({"font.size": 13, "axes.titlesize": 15, "axes.titleweight": "bold", "axes.titlelocation": "left", "lines.linewidth": 2.2})
@@ -26,8 +27,25 @@ def _finish(axes: Axes, **labels) -> Axes:
     return axes
 
 
+def _as_is(text: object, most: int = 30) -> str:
+    """Text for a figure: short, on one line, and neither a formula nor, by a leading underscore, hidden from legends.
+
+    Names come from a log, and a figure shows them as they are.
+    """
+    text = " ".join(str(text).split())
+    text = text if len(text) <= most else f"{text[:most - 1]}…"
+    return "\u200b" * text.startswith("_") + text.replace("$", r"\$")
+
+
+def _ticks(names, most: int = 30) -> list[str]:
+    return [_as_is(name, most) for name in names]
+
+
 def loss_per_epoch(axes: Axes, epochs: pd.DataFrame) -> Axes:
     """Train and validation loss by epoch, the best epoch marked, from columns epoch, train, validation, best."""
+    check_table(epochs, ("epoch", "train", "validation", "best"), "losses per epoch")
+    if not epochs["best"].any():
+        raise InputError("losses per epoch: no epoch is the best; mark one in the column 'best'")
     axes.plot(epochs["epoch"], epochs["train"], "o-", label="train", color=BLUE)
     axes.plot(epochs["epoch"], epochs["validation"], "s--", label="validation", color=ORANGE)
     best = epochs[epochs["best"]]
@@ -39,6 +57,10 @@ def loss_per_epoch(axes: Axes, epochs: pd.DataFrame) -> Axes:
 
 def histories(axes: Axes, log: Log, index: np.ndarray, origin: int) -> Axes:
     """The histories (streams, history) of one origin on a timeline; places that name no event are padding."""
+    if not 0 <= origin < len(log):
+        raise InputError(f"origin: must be the number of an event, 0 to {len(log) - 1}, found {origin}")
+    if len(index) != len(log.streams):
+        raise InputError(f"histories: must have a row for each of the {len(log.streams)} streams, found {len(index)}")
     earliest = -1.0
     for s, events in enumerate(index):
         events = events[events < len(log)]
@@ -50,7 +72,7 @@ def histories(axes: Axes, log: Log, index: np.ndarray, origin: int) -> Axes:
     axes.set_xscale("symlog", linthresh=1)
     axes.set_xticks([-1000, -100, -10, -1, 0], ["-1000", "-100", "-10", "-1", "0"])
     axes.set_xlim(1.5 * earliest, 8)
-    axes.set_yticks(range(len(index)), [stream.name for stream in log.streams])
+    axes.set_yticks(range(len(index)), _ticks(stream.name for stream in log.streams))
     axes.invert_yaxis()
     axes.legend(frameon=False, loc="lower left")
     return _finish(axes, xlabel="hours before the origin (logarithmic)", title=f"The last {index.shape[1]} events in each stream")
@@ -62,6 +84,7 @@ def _span(hours: float) -> str:
 
 def category_ladder(axes: Axes, report: pd.DataFrame) -> Axes:
     """Each category's ceiling, best baseline, model and floor, from a category report; hardest at the top."""
+    check_table(report, ("category", "ceiling", "marginal", "copy_last", "markov", "model", "floor"), "category report")
     rows = report[report["category"] != "mean"].sort_values("model").reset_index(drop=True)
     baseline = rows[["marginal", "copy_last", "markov"]].min(axis=1)
     y = np.arange(len(rows))
@@ -69,24 +92,26 @@ def category_ladder(axes: Axes, report: pd.DataFrame) -> Axes:
     for values, marker, colour, name in ((rows["ceiling"], "|", GREY, "ceiling: guessing"), (baseline, "D", ORANGE, "best baseline"),
                                          (rows["model"], "o", BLUE, "model"), (rows["floor"], "|", GREEN, "floor: nothing beats it")):
         axes.plot(values, y, marker, color=colour, label=name, markersize=15 if marker == "|" else 8, markeredgewidth=3 if marker == "|" else 1)
-    axes.set_yticks(y, rows["category"])
+    axes.set_yticks(y, _ticks(rows["category"]))
     axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.35, -0.1), ncols=4, fontsize=12)
     return _finish(axes, xlabel="loss (nats)", title="What each category could lose, and does")
 
 
 def category_ranges(axes: Axes, ranges: pd.DataFrame) -> Axes:
     """The least and greatest loss of each category over the epochs, from columns category, min, max."""
+    check_table(ranges, ("category", "min", "max"), "ranges of loss")
     rows = ranges.sort_values("max").reset_index(drop=True)
     axes.hlines(rows.index, rows["min"], rows["max"], color=BLUE, linewidth=7)
-    axes.set_yticks(rows.index, rows["category"])
+    axes.set_yticks(rows.index, _ticks(rows["category"]))
     return _finish(axes, xlabel="validation loss over the epochs (nats)", title="Ranges of loss by category")
 
 
 def gradient_norms(axes: Axes, norms: pd.DataFrame) -> Axes:
     """The norm of each stream's gradients by epoch: a row an epoch, a column a stream."""
+    check_table(norms, (), "norms of the gradients")
     colours = (BLUE, ORANGE, GREEN, PINK, SKY, GREY, "#000000", "#E69F00")
     for i, stream in enumerate(norms):
-        axes.plot(norms.index, norms[stream], "o^sDvPX*"[i % 8] + "-", color=colours[i % 8], label=stream)
+        axes.plot(norms.index, norms[stream], "o^sDvPX*"[i % 8] + "-", color=colours[i % 8], label=_as_is(stream))
     axes.set_yscale("log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
@@ -104,17 +129,19 @@ def gap_by_step(axes: Axes, gaps: pd.Series) -> Axes:
 
 def two_orders(axes: Axes, left: pd.Series, right: pd.Series) -> Axes:
     """The same names in two orders, by two Series of values, the greatest at the top; a line joins a name's two places."""
+    if not left.index.is_unique or set(left.index) != set(right.index) or len(left) != len(right):
+        raise InputError("two orders: both must be of the same names, each once")
     places = [values.rank(method="first")[left.index] - 1 for values in (left, right)]
     for name in left.index:
         here, there = (place[name] for place in places)
         moves = abs(here - there) >= len(left) / 5
         axes.plot([0, 1], [here, there], "o-" if moves else "s--", color=ORANGE if moves else GREY, linewidth=2.2 if moves else 1.2)
         for x, y, value, side in ((-0.03, here, left[name], "right"), (1.03, there, right[name], "left")):
-            axes.text(x, y, f"{name}  {value:.3f}" if side == "right" else f"{value:.3f}  {name}", ha=side, va="center", fontsize=11)
+            axes.text(x, y, f"{_as_is(name)}  {value:.3f}" if side == "right" else f"{value:.3f}  {_as_is(name)}", ha=side, va="center", fontsize=11)
     _finish(axes, xlim=(-0.9, 1.9), yticks=[], xlabel="ordered by", title="Two orders of the same categories, the greatest at the top")
     axes.grid(False)
     axes.spines[["left", "bottom"]].set_visible(False)
-    axes.set_xticks([0, 1], [f"{values.name} (nats)" for values in (left, right)])
+    axes.set_xticks([0, 1], [f"{_as_is(values.name)} (nats)" for values in (left, right)])
     return axes
 
 
@@ -122,24 +149,18 @@ def reliability(axes: Axes, curves: dict[str, pd.DataFrame]) -> Axes:
     """How often what was predicted came true, from tables with the columns predicted and observed, by name."""
     axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1.5, label="as often as said")
     for i, (name, table) in enumerate(curves.items()):
-        axes.plot(table["predicted"], table["observed"], "o^sDvPX*"[i % 8] + "-", color=(BLUE, ORANGE, GREEN, PINK, SKY)[i % 5], markersize=9, label=name)
+        check_table(table, ("predicted", "observed"), f"reliability of {name}")
+        axes.plot(table["predicted"], table["observed"], "o^sDvPX*"[i % 8] + "-", color=(BLUE, ORANGE, GREEN, PINK, SKY)[i % 5], markersize=9, label=_as_is(name))
     axes.set_aspect("equal")
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return _finish(axes, xlim=(0, 1), ylim=(0, 1), xlabel="predicted probability of the likeliest value", ylabel="share in which it was true",
                    title="Reliability")
 
 
-# -- the figures of the widgets. Names come from a log, so they are drawn as they are, never as formulas.
+# -- the figures of the widgets
 
 LEVELS = {"ceiling": "solid", "marginal": "dotted", "copy_last": "dashdot", "markov": "dashed", "floor": (0, (6, 1, 1, 1, 1, 1))}
 _COLOURS, _MARKERS = (BLUE, ORANGE, GREEN, PINK, SKY, "#E69F00", "#000000", GREY), "o^sDvPX*"
-
-
-def _as_is(text: object, most: int = 30) -> str:
-    """Text for a figure: short, and neither a formula nor, by a leading underscore, hidden from legends."""
-    text = " ".join(str(text).split())
-    text = text if len(text) <= most else f"{text[:most - 1]}…"
-    return "\u200b" * text.startswith("_") + text.replace("$", r"\$")
 
 
 def loss_curves(axes: Axes, curves: dict[tuple[str, str, str], pd.Series], levels: pd.DataFrame, ylabel: str) -> Axes:
@@ -199,7 +220,7 @@ def decoder_reads(axes: Axes, weights: pd.Series) -> Axes:
     axes.barh(range(len(weights)), weights, color=ORANGE)
     for y, weight in enumerate(weights):
         axes.text(weight + 0.03, y, f"{weight:.2f}", va="center", fontsize=12)
-    axes.set_yticks(range(len(weights)), [_as_is(name, 14) for name in weights.index])
+    axes.set_yticks(range(len(weights)), _ticks(weights.index, 14))
     axes.set_ylim(len(weights) - 0.5, -0.5)
     axes.set_title("The decoder reads", y=1)
     return _finish(axes, xlabel="weight of its state", xlim=(0, 1.25), xticks=[0, 0.5, 1])
@@ -215,7 +236,7 @@ def history_weights(axes: Axes, weights: pd.DataFrame) -> Axes:
     for y, x in zip(*np.nonzero(values >= notable)):
         axes.text(x, y, f"{values[y, x]:.1f}".lstrip("0"), ha="center", va="center", fontsize=12,
                   color="white" if values[y, x] > 0.5 * top else "black")
-    axes.set_yticks(range(len(weights)), [_as_is(name, 14) for name in weights.index])
+    axes.set_yticks(range(len(weights)), _ticks(weights.index, 14))
     axes.set_xticks([0, values.shape[1] - 1], ["oldest", "origin"])
     axes.set_title(f"Each encoder reads its last {values.shape[1]} events", y=1)
     axes.set_xlabel("place in the history")
@@ -225,6 +246,9 @@ def history_weights(axes: Axes, weights: pd.DataFrame) -> Axes:
 
 def predicted_values(axes: Axes, probabilities: np.ndarray, names: list, truth: int | None, title: str, most: int = 5) -> Axes:
     """The likeliest values of a category, and the true one, hatched (None: there is none); `names` are the values'."""
+    if len(names) < len(probabilities) or truth is not None and not 0 <= truth < len(probabilities):
+        raise InputError(f"values: {len(probabilities)} probabilities need a name each, and the true value is one of them; "
+                         f"found {len(names)} names and {truth}")
     likely = [value for value in np.argsort(-probabilities, kind="stable")[:most] if probabilities[value] >= 0.005]
     if truth is not None and truth not in likely:
         likely = [*likely[:most - 1], truth]
@@ -265,6 +289,8 @@ def model_shapes(axes: Axes, streams: list[str], source: int, target: int, categ
     `values` counts the values of all categories together; `carry` is how many last vectors of a history go on.
     """
     S, height = len(streams), 0.62
+    if not S or not 1 <= carry <= source:
+        raise InputError(f"carry: must be 1 to {source}, the length of the histories, of at least one stream; found {carry} of {S} streams")
     rows = -0.78 * np.arange(S)
     top, bottom = rows[0] + height / 2, rows[-1] - height / 2
     given = bottom - 1.1
@@ -277,7 +303,7 @@ def model_shapes(axes: Axes, streams: list[str], source: int, target: int, categ
         axes.annotate("", (to, y), (x, y), arrowprops=dict(arrowstyle="-|>", color="#333333", linewidth=1.2, shrinkA=0, shrinkB=0))
 
     for y, stream in zip(rows, streams):
-        box(0.0, y, 1.9, height, stream, GREY)
+        box(0.0, y, 1.9, height, _as_is(stream, 14), GREY)
         arrow(1.9, 2.6, y)
         arrow(4.2, 4.9, y)
         box(4.9, y, 1.7, height, "encoder", BLUE)
@@ -311,13 +337,15 @@ def model_shapes(axes: Axes, streams: list[str], source: int, target: int, categ
 def right_or_wrong(axes: Axes, right: np.ndarray, names: list[str], title: str) -> Axes:
     """Which values of a forecast were right, (steps, categories): a square each, a cross where it was wrong."""
     steps, categories = right.shape
+    if len(names) != categories:
+        raise InputError(f"right or wrong: {categories} categories need as many names, found {len(names)}")
     axes.pcolormesh(np.arange(steps + 1) + 0.5, np.arange(categories + 1) - 0.5, right.T, cmap=ListedColormap([ORANGE, SKY + "66"]),
                     vmin=0, vmax=1, edgecolor="white", linewidth=1.5)
     wrong_step, wrong = np.nonzero(~right)
     axes.plot(wrong_step + 1, wrong, "x", color="black", markersize=7, markeredgewidth=1.8)
     for c, count in enumerate(right.sum(0)):
         axes.text(steps + 0.8, c, str(count), va="center", fontsize=12, fontweight="normal" if count == steps else "bold")
-    axes.set_yticks(range(categories), names)
+    axes.set_yticks(range(categories), _ticks(names))
     axes.set_xticks([1, *range(5, steps + 1, 5)])
     axes.set_ylim(categories - 0.5, -0.5)
     axes.tick_params(length=0)
@@ -329,12 +357,13 @@ def right_or_wrong(axes: Axes, right: np.ndarray, names: list[str], title: str) 
 
 def leak_alarm(axes: Axes, gaps: pd.DataFrame) -> Axes:
     """Gaps to the floor with three standard errors each side, from columns what, gap, standard_error; alarms stand out."""
+    check_table(gaps, ("what", "gap", "standard_error"), "gaps to the floor")
     y, alarm = np.arange(len(gaps)), (gaps["gap"] + 3 * gaps["standard_error"] < 0).to_numpy()
     axes.axvline(0, color=GREEN, linestyle="--", label="floor")
     for rows, marker, colour, name in ((~alarm, "o", BLUE, "no alarm"), (alarm, "X", ORANGE, "below the floor: a leak")):
         if rows.any():
             axes.errorbar(gaps["gap"][rows], y[rows], xerr=3 * gaps["standard_error"][rows], fmt=marker, color=colour, label=name, markersize=9, capsize=4)
-    axes.set_yticks(y, gaps["what"])
+    axes.set_yticks(y, _ticks(gaps["what"], 60))
     axes.set_ylim(len(gaps) - 0.5, -0.5)  # not inverted: axes that share this one would turn it back
     axes.legend(frameon=False, fontsize=12)
     return _finish(axes, xlabel="gap to the floor, with three standard errors (nats)", title="Who is below the floor?")
@@ -343,6 +372,9 @@ def leak_alarm(axes: Axes, gaps: pd.DataFrame) -> Axes:
 def last_vectors(axes: Axes, streams: list[str], known: np.ndarray, carry: int) -> Axes:
     """Which vectors of the encoded histories go on to the decoder; `known` (streams, history) is False where padded."""
     S, T = known.shape
+    if not 1 <= carry <= T or len(streams) != S:
+        raise InputError(f"carry: must be 1 to {T}, the length of the histories, and each of {S} streams needs a name; "
+                         f"found {carry} and {len(streams)} names")
     place, goes_on = np.arange(1 - T, 1), np.arange(T) >= T - carry
     size = 15 if carry < 8 else 9
     for there, colour, name in ((known & goes_on, ORANGE, "goes on"), (known & ~goes_on, "#bbbbbb", "encoded, stays behind"), (~known, "white", "padded, masked")):
@@ -355,7 +387,7 @@ def last_vectors(axes: Axes, streams: list[str], known: np.ndarray, carry: int) 
         axes.annotate("", (2.4, s), (0.6, s), arrowprops=dict(arrowstyle="-|>", color="#333333", linewidth=1.2))
     axes.text((1 - T) / 2, -0.9, f"encoded histories: {S} x {T} = {S * T} vectors", ha="center", va="bottom")
     axes.text(2.6, S - 0.2, f"the decoder's memory:\n{S} x {carry} = {S * carry} vectors", ha="left" if carry < 8 else "center", va="top")
-    axes.set_yticks(range(S), streams)
+    axes.set_yticks(range(S), _ticks(streams))
     axes.set_ylim(S + 0.9, -1.6)
     axes.set_xlim(0.2 - T, 3 + max(carry, 7))
     axes.set_xticks([1 - T, *range(5 * (-T // 5 + 1), 1, 5)])
@@ -370,9 +402,9 @@ def curves(axes: Axes, table: pd.DataFrame, title: str, xlabel: str, ylabel: str
     colours = (BLUE, ORANGE, GREEN, PINK, SKY, GREY)
     for i, name in enumerate(table):
         column, dots = table[name].dropna(), "o^sDvP"[i % 6] if len(table) <= 40 else ""
-        axes.plot(column.index, column, dots + ("-", "--", "-.")[i % 3], color=colours[i % 6], label=name)
+        axes.plot(column.index, column, dots + ("-", "--", "-.")[i % 3], color=colours[i % 6], label=_as_is(name, 60))
     for i, (name, x) in enumerate(marks.items()):
-        axes.axvline(x, color="#333333", linestyle=(":", "--", "-.")[i % 3], linewidth=1.8, label=name)
+        axes.axvline(x, color="#333333", linestyle=(":", "--", "-.")[i % 3], linewidth=1.8, label=_as_is(name, 60))
     if pd.api.types.is_integer_dtype(table.index):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(table.columns) + len(marks) > 1:
@@ -385,14 +417,15 @@ def runs_against_the_first(axes: Axes, table: pd.DataFrame, title: str) -> Axes:
 
     Columns run, category, difference and standard_error, in nats.
     """
+    check_table(table, ("run", "category", "difference", "standard_error"), "differences to the first run")
     names = list(dict.fromkeys(table["category"]))
     runs = list(dict.fromkeys(table["run"]))
     axes.axvline(0, color=GREY, linestyle="--", linewidth=1.5)
     for i, run in enumerate(runs):
         rows = table[table["run"] == run]
         y = np.array([names.index(name) for name in rows["category"]]) + 0.24 * (i - (len(runs) - 1) / 2)
-        axes.errorbar(rows["difference"], y, xerr=2 * rows["standard_error"], fmt="osD^"[i % 4], color=(BLUE, ORANGE, GREEN, PINK)[i % 4], label=run, capsize=3)
-    axes.set_yticks(range(len(names)), names)
+        axes.errorbar(rows["difference"], y, xerr=2 * rows["standard_error"], fmt="osD^"[i % 4], color=(BLUE, ORANGE, GREEN, PINK)[i % 4], label=_as_is(run, 60), capsize=3)
+    axes.set_yticks(range(len(names)), _ticks(names))
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.35, -0.1), ncols=4, fontsize=12)
     return _finish(axes, xlabel="difference in loss (nats), with two standard errors", title=title)
@@ -403,8 +436,10 @@ def stream_heat(axes: Axes, values: pd.DataFrame, shown: pd.DataFrame | None = N
 
     The colours go by the square root, so that small values are told from nothing; `top` is where they are darkest.
     """
+    check_table(values, (), "heat")
     texts = values.map("{:.2f}".format).replace("^0", "", regex=True).where(values >= 0.05 if shown is None else shown, "")
-    sns.heatmap(values.clip(lower=0), ax=axes, annot=texts, fmt="", cmap="Blues", norm=PowerNorm(0.5, 0, top or values.to_numpy().max()),
+    values = values.rename(index=_as_is, columns=_as_is)
+    sns.heatmap(values.clip(lower=0), ax=axes, annot=texts.to_numpy(), fmt="", cmap="Blues", norm=PowerNorm(0.5, 0, top or values.to_numpy().max()),
                 linewidths=1, linecolor="#eeeeee", annot_kws={"size": 11}, cbar_kws={"label": unit, "pad": 0.01})
     axes.tick_params(length=0)
     axes.tick_params("y", rotation=0)

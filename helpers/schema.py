@@ -22,6 +22,15 @@ class InputError(ValueError):
         super().__init__(" ".join(message.splitlines()))
 
 
+def check_table(table, columns: tuple, what: str) -> None:
+    """Refuses a table that lacks one of these columns or has no row: what a figure would end by in words of pandas."""
+    found = list(getattr(table, "columns", []))
+    if missing := [name for name in columns if name not in found]:
+        raise InputError(f"{what}: no column '{missing[0]}'; it needs {', '.join(columns)}, and has {', '.join(map(str, found)) or 'none'}")
+    if not getattr(table, "size", 0):
+        raise InputError(f"{what}: the table is empty; give one of at least one row")
+
+
 @dataclass(frozen=True)
 class Category:
     """One field of an event: an integer in ``[0, size)``."""

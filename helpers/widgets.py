@@ -33,9 +33,10 @@ from traitlets import validate
 from helpers import plots
 from helpers.events import TRAIN, VALIDATION, Log
 from helpers.model import attention_recorded
-from helpers.schema import replace
+from helpers.schema import InputError, check_table, replace
 from helpers.training import VALIDATION_WINDOWS, Config, Data, ReadyBatches, Trainer, check_config, evenly_spaced, load_data
 from helpers.windows import Batch
+
 
 def box(width: str, label: str = "initial") -> dict:
     return {"layout": {"width": width}, "style": {"description_width": label}}
@@ -102,9 +103,14 @@ MOST_CURVES = 8
 
 def loss_tables(runs: dict[str, pd.DataFrame]) -> dict[tuple[str, str], pd.DataFrame]:
     """From histories by run: {(run, measure): a row an epoch, a column a category, the last one their mean}."""
+    if not isinstance(runs, dict):
+        raise InputError(f"runs: must be histories by name, as {{'mine': pd.DataFrame(run.history)}}, found {type(runs).__name__}")
     tables = {}
     for run, history in runs.items():
-        for measure, rows in pd.DataFrame(history).groupby("measure"):
+        check_table(history := pd.DataFrame(history), ("epoch", "measure", "name", "value"), f"history of '{run}'")
+        if (repeated := history.duplicated(["epoch", "measure", "name"])).any():
+            raise InputError(f"history of '{run}': epoch {history['epoch'][repeated].iloc[0]} stands there twice; give the history of one run")
+        for measure, rows in history.groupby("measure"):
             table = rows.pivot(index="epoch", columns="name", values="value")[list(dict.fromkeys(rows["name"]))]
             tables[run, measure] = table.assign(mean=table.mean(axis=1))
     return {key: table for key, table in tables.items() if key[1] in MEASURES["both"]}
@@ -112,6 +118,8 @@ def loss_tables(runs: dict[str, pd.DataFrame]) -> dict[tuple[str, str], pd.DataF
 
 def on_scale(losses, scale: str, category: str, report: pd.DataFrame):
     """Losses of a category, in nats, on one of SCALES; NaN where a report, by category, lacks the floor or the ceiling."""
+    if scale not in SCALES:
+        raise InputError(f"scale: must be one of {', '.join(SCALES)}, found '{scale}'")
     if scale == "nats":
         return losses
     level = report["floor" if scale == "gap to the floor" else "ceiling"].get(category, np.nan)
@@ -145,6 +153,7 @@ class LossExplorer(_Shell):
     """
 
     def __init__(self, runs: dict[str, pd.DataFrame], report: pd.DataFrame, folder: str | Path = "../build/figures"):
+        check_table(report, ("category", *plots.LEVELS), "report")
         self.tables, self.report, self.folder = loss_tables(runs), report.set_index("category"), Path(folder)
         self.names = ["mean", *dict.fromkeys(name for table in self.tables.values() for name in table.columns[:-1])]
         epochs = [epoch for table in self.tables.values() for epoch in table.index] or [0]
@@ -239,7 +248,9 @@ class Reading:
 @torch.no_grad()
 def reading(run: Trainer, origin: int) -> Reading:
     """Lets a run's model, as it stands, read one origin; each step is given what truly happened before it."""
-    windows, model = run.data.windows[int(run.data.log.part[origin])], run.model
+    log, model = run.data.log, run.model
+    if not 0 <= origin < len(log) or origin not in (windows := run.data.windows[int(log.part[origin])]).origins:
+        raise InputError(f"origin: {origin} begins no window; take one of run.data.windows[TEST].origins")
     events, batch = windows.history_index(np.array([origin]))[0], windows.batch(np.array([origin]))
     training = model.training
     model.eval()
@@ -276,6 +287,16 @@ def history_rows(log: Log, events: np.ndarray, weights: np.ndarray, category: in
     return rows + [("", f"absent: {absent} of {len(events)} places, as this history has no earlier event", "", "")] * (absent > 0)
 
 
+def whole_numbers(origins) -> np.ndarray:
+    try:
+        numbers = np.asarray(origins, float).ravel()
+        if (numbers != np.floor(numbers)).any():
+            raise ValueError
+    except (TypeError, ValueError):
+        raise InputError(f"origins: must be numbers of events, such as run.data.windows[TEST].origins[:9], found {origins!r:.60}") from None
+    return numbers.astype(int)
+
+
 class AttentionExplorer(_Shell):
     """What a trained run's model reads at each step of a forecast, and from which events of the histories.
 
@@ -283,7 +304,7 @@ class AttentionExplorer(_Shell):
     """
 
     def __init__(self, run: Trainer, origins: np.ndarray):
-        self.run, self.streams, origins = run, [stream.name for stream in run.data.log.streams], np.asarray(origins, int).ravel()
+        self.run, self.streams, origins = run, [stream.name for stream in run.data.log.streams], whole_numbers(origins)
         self.origins = origins[np.isin(origins, np.concatenate([windows.origins for windows in run.data.windows.values()]))]
         self._left_out = f"{n} of the given events begin no window and are left out." if (n := len(origins) - len(self.origins)) else ""
         self.reading = lru_cache(200)(lambda origin: reading(run, origin))
@@ -372,11 +393,15 @@ def validation_floor(data: Data) -> float | None:
 class LiveRun(_Shell):
     """Trains a configuration in the background while its curves draw themselves.
 
-    Learning rate and carry are taken when it starts; each start begins anew. After every whole epoch checkpoint and
-    history are in `config.out`, where that is set, in the place of older ones. `run` is the Trainer; `wait` waits for its end.
+    `config` is a Config, such as `read_config("data/working_run.json")`. Learning rate and carry are taken when it starts;
+    each start begins anew. After every whole epoch checkpoint and history are in `config.out`, where that is set, in the
+    place of older ones. `run` is the Trainer; `wait` waits for its end.
     """
 
     def __init__(self, config: Config, data: Data | None = None):
+        if not isinstance(config, Config):
+            raise InputError(f"config: must be a Config, such as read_config gives, found {type(config).__name__}")
+        check_config(config, "this run")
         self.config, self.data, self.run = config, data, None
         self.rate = FloatLogSlider(description="learning rate", value=config.learning_rate, min=-6, max=-1, readout_format=".1e",
                                    tooltip="taken when training starts", **LINE)

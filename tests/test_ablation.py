@@ -1,13 +1,16 @@
 """What leaving a stream out costs, against calculations by hand."""
 import dataclasses
+import json
+import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from helpers.ablation import TOUCHES, cost
+from helpers.ablation import TOUCHES, cost, main
 from helpers.losses import Evaluation
 from helpers.schema import CATEGORY_NAMES, WORKPLACE
-from small import small_log
+from small import SOURCE, STEPS, small_log, write_log
 
 COUNTS = np.array([[1, 1], [1, 0], [1, 1]], bool)  # the second window's target ends after one step
 
@@ -44,3 +47,18 @@ def test_what_the_streams_touch_are_streams_and_categories_that_exist():
     assert list(TOUCHES) == list(WORKPLACE.streams)
     for categories in TOUCHES.values():
         assert categories and len(set(categories)) == len(categories) and set(categories) <= set(CATEGORY_NAMES)
+
+
+def test_the_command_leaves_out_one_stream_at_a_time(tmp_path, monkeypatch, capsys):
+    config, out = tmp_path / "tiny.json", tmp_path / "costs.csv"
+    settings = dict(src_seq_len=SOURCE, tgt_seq_len=STEPS, epochs=1, batch_size=8, batches=2, learning_rate=1e-3, model={"d_model": 8, "num_heads": 2})
+    config.write_text(json.dumps(settings | write_log(tmp_path)))
+    monkeypatch.setattr(sys, "argv", ["ablation", str(config), "--out", str(out), "--set", "streams=[\"Actor\", \"Time\"]", f"out={tmp_path / 'run'}"])
+    main()
+    table, said = pd.read_csv(out), capsys.readouterr().out
+    assert table["stream"].unique().tolist() == ["Actor", "Time"] and len(table) == 2 * 17 and table["raise"].any()
+    assert table["category"].tolist() == 2 * CATEGORY_NAMES
+    assert "without Actor" in said and "without Time" in said and "LocationRecordId" in said and "HoursWorked" not in said  # what the two touch
+    for stream, kept in (("Actor", "Time"), ("Time", "Actor")):
+        history = pd.read_csv(tmp_path / "run" / f"without_{stream}" / "history.csv")
+        assert history.query("measure == 'gradient'")["name"].tolist() == [kept]

@@ -108,6 +108,22 @@ def test_an_error_is_told_in_one_line(said):
     assert said(_compare, silent, abs, [3]) == "Not yet: with x = 3 your function raised KeyError: no message"
 
 
+def test_an_answer_that_cannot_be_compared_is_wrong(said):
+    class Stubborn:
+        def __eq__(self, other):
+            raise RuntimeError("not with me")
+
+    assert said(_compare, Stubborn(), 3) == "Not yet: your answer is Stubborn, and 3 was expected."
+
+
+def test_a_long_answer_is_cut(said):
+    assert said(_compare, "a" * 200, "b") == f"Not yet: your answer is {repr('a' * 200)[:90]}…, and 'b' was expected."
+
+
+def test_a_function_that_does_not_tell_its_arguments_has_them_numbered(said):
+    assert said(_compare, lambda a, b: a, max, [(2, 3)]) == "Not yet: with 1 = 2, 2 = 3 your function gave 2, and 3 was expected."
+
+
 def test_a_student_cannot_change_the_cases(said):
     def student(history, length):
         answer = padded(history, length)

@@ -131,6 +131,21 @@ def test_each_is_made_by_name(monkeypatch, capsys, path, what, folder, made):
     assert (course.INSTALL in said) == (what == "slides")
 
 
+def test_without_a_name_every_notebook_runs_and_the_last_report_is_shown(monkeypatch, capsys, path):
+    report = path.parent / "report.csv"
+    report.write_text("category,size,model\nkind,4,1.25\nmean,,1.25\n")
+    monkeypatch.setattr(course, "NOTEBOOKS", path.parent)
+    monkeypatch.setattr(course, "REPORT", report)
+    ran = []
+    monkeypatch.setattr(course, "run", ran.append)
+    course.main([])
+    said = capsys.readouterr().out
+    assert ran == [path] and re.search(r"01_tiny\.ipynb +\d+\.\d s  ok", said) and re.search(r"kind +4 +1\.250", said)
+    report.unlink()
+    course.main([])
+    assert "kind" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("arguments", [["slide"], ["student", "slides"], ["--help"], [""]])
 def test_a_bad_argument_gets_one_clear_line(arguments):
     with pytest.raises(SystemExit) as stopped:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from helpers.events import TEST, TRAIN, VALIDATION, Log
 from helpers.losses import BASELINES, Evaluation, category_losses, evaluate, fit_baselines, multi_objective_loss
-from helpers.schema import Category, Stream
+from helpers.schema import Category, InputError, Stream
 from helpers.windows import Windows
 from small import SOURCE, STEPS, small_batch, small_log, small_model
 
@@ -63,6 +63,15 @@ def test_each_category_has_the_cross_entropy_of_its_own_logits():
         for u in range(2):
             torch.testing.assert_close(losses[b, u, 0], F.cross_entropy(logits[b, u, :4], target[b, u, 0]))
             torch.testing.assert_close(losses[b, u, 1], F.cross_entropy(logits[b, u, 4:], target[b, u, 1]))
+
+
+def test_each_category_has_the_gradient_of_its_cross_entropy():
+    (logits, target), weights = random_logits(5, 2), torch.randn(5, 2, 2)
+    ours, theirs = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    (category_losses(ours, target, SIZES) * weights).sum().backward()
+    for c, part in enumerate(theirs.split(SIZES, -1)):
+        (F.cross_entropy(part.flatten(0, 1), target[..., c].flatten(), reduction="none") * weights[..., c].flatten()).sum().backward(retain_graph=True)
+    torch.testing.assert_close(ours.grad, theirs.grad)
 
 
 def test_the_loss_is_the_mean_over_categories_of_the_mean_over_steps_that_count():
@@ -184,6 +193,17 @@ def test_report_has_its_columns_and_a_last_row_of_means():
             assert mean[column] == pytest.approx(rows[column].mean())
         assert np.exp(rows["ceiling"].astype(float)).tolist() == pytest.approx(rows["size"].tolist())
         assert (report["gap"] - (report["model"] - report["floor"])).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("step", [0, -1, STEPS + 1])
+def test_a_step_that_is_not_of_the_horizon_is_refused_in_words(step):
+    with pytest.raises(InputError, match=f"step: must be 1 to {STEPS}, the horizon of these windows, found {step}"):
+        an_evaluation().report(step)
+
+
+def test_an_evaluation_of_no_window_is_refused_in_words():
+    with pytest.raises(InputError, match="there is no window to evaluate"):
+        evaluate(small_model(), Windows(small_log(), TEST, SOURCE, STEPS), origins=np.array([], int))
 
 
 def test_report_is_the_mean_over_the_steps_that_count():

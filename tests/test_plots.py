@@ -1,5 +1,6 @@
 """Every figure: what it draws is what it was given. Nothing is compared as an image."""
 import inspect
+import re
 
 import matplotlib
 
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from helpers import plots
 from helpers.events import TEST
 from helpers.losses import evaluate, fit_baselines
+from helpers.schema import InputError
 from helpers.training import Trainer
 from helpers.world import Workplace, export
 from small import SOURCE, small_config, small_data, small_log, small_windows
@@ -388,3 +390,59 @@ def test_live_losses_before_the_first_batch(axes):
     nothing = pd.Series(dtype=float)
     plots.live_losses(axes, nothing, nothing, None, None, window=2)
     assert legend(axes) == ["train, each batch", "train, mean of 2", "validation"]
+
+
+# -- what cannot be drawn
+
+TABLES = {
+    "loss_per_epoch": {"epoch": [0], "train": [1.0], "validation": [1.0], "best": [True]},
+    "category_ladder": {"category": ["kind"], "ceiling": [1.0], "marginal": [1.0], "copy_last": [1.0], "markov": [1.0], "model": [1.0], "floor": [1.0]},
+    "category_ranges": {"category": ["kind"], "min": [1.0], "max": [1.0]},
+    "leak_alarm": {"what": ["kind"], "gap": [1.0], "standard_error": [1.0]},
+    "runs_against_the_first": {"run": ["a"], "category": ["kind"], "difference": [1.0], "standard_error": [1.0]},
+}
+
+
+def call(name: str, table) -> None:
+    getattr(plots, name)(Figure().subplots(), table, *["title"] * (name == "runs_against_the_first"))
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_without_a_column_or_a_row_is_refused_in_words(name):
+    table = pd.DataFrame(TABLES[name])
+    call(name, table)
+    for column in table:
+        with pytest.raises(InputError, match=f"no column '{column}'; it needs {', '.join(table)}, and has "):
+            call(name, table.drop(columns=column))
+    with pytest.raises(InputError, match="the table is empty"):
+        call(name, table[:0])
+    with pytest.raises(InputError, match=f"no column '{table.columns[0]}'.* has none"):
+        call(name, None)
+
+
+NOTHING, SERIES = pd.DataFrame(), pd.Series([1.0, 2.0], ["a", "b"])
+
+
+@pytest.mark.parametrize("draw, said", [
+    (lambda axes: plots.loss_per_epoch(axes, pd.DataFrame(TABLES["loss_per_epoch"] | {"best": [False]})), "no epoch is the best"),
+    (lambda axes: plots.gradient_norms(axes, NOTHING), "norms of the gradients: the table is empty"),
+    (lambda axes: plots.stream_heat(axes, NOTHING), "heat: the table is empty"),
+    (lambda axes: plots.stream_heat(axes, pd.DataFrame(index=["a"])), "heat: the table is empty"),
+    (lambda axes: plots.reliability(axes, {"one": pd.DataFrame({"predicted": [1]})}), "reliability of one: no column 'observed'"),
+    (lambda axes: plots.two_orders(axes, SERIES, SERIES[:1]), "both must be of the same names"),
+    (lambda axes: plots.two_orders(axes, SERIES, SERIES.rename({"a": "c"})), "both must be of the same names"),
+    (lambda axes: plots.histories(axes, small_log(), np.zeros((7, 3), int), -1), "origin: must be the number of an event, 0 to "),
+    (lambda axes: plots.histories(axes, small_log(), np.zeros((7, 3), int), len(small_log())), "origin: must be the number of an event"),
+    (lambda axes: plots.histories(axes, small_log(), np.zeros((6, 3), int), 5), "a row for each of the 7 streams, found 6"),
+    (lambda axes: plots.predicted_values(axes, np.array([0.5, 0.5]), ["a"], None, "kind"), "found 1 names"),
+    (lambda axes: plots.predicted_values(axes, np.array([0.5, 0.5]), ["a", "b"], 2, "kind"), "the true value is one of them; found 2 names and 2"),
+    (lambda axes: plots.model_shapes(axes, STREAMS, 6, 5, 17, 8, 99, carry=7), "carry: must be 1 to 6"),
+    (lambda axes: plots.model_shapes(axes, [], 6, 5, 17, 8, 99), "found 1 of 0 streams"),
+    (lambda axes: plots.right_or_wrong(axes, np.ones((3, 2), bool), ["a"], "title"), "2 categories need as many names, found 1"),
+    (lambda axes: plots.last_vectors(axes, ["a"], np.ones((1, 4), bool), 0), "carry: must be 1 to 4"),
+    (lambda axes: plots.last_vectors(axes, ["a"], np.ones((1, 4), bool), 5), "carry: must be 1 to 4"),
+    (lambda axes: plots.last_vectors(axes, ["a"], np.ones((2, 4), bool), 1), "found 1 and 1 names"),
+])
+def test_what_cannot_be_drawn_is_refused_in_words(draw, said):
+    with pytest.raises(InputError, match=re.escape(said)):
+        draw(Figure().subplots())

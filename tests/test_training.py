@@ -88,6 +88,40 @@ def test_the_optimiser_is_adam():
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
 
 
+def test_weight_decay_shrinks_every_weight():
+    run = trainer(learning_rate=0.01, weight_decay=0.1)
+    before = run._weights()
+    for parameter in run.model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    run.optimizer.step()
+    for name, weight in run._weights().items():
+        torch.testing.assert_close(weight, before[name] * (1 - 0.01 * 0.1), atol=0, rtol=1e-5)
+
+
+def gradients_at_each_step(run: Trainer, monkeypatch, epochs: int = 1) -> list[torch.Tensor]:
+    """All gradients in one vector at each step; no step is taken, so the weights stay."""
+    seen = []
+    monkeypatch.setattr(run.optimizer, "step", lambda: seen.append(torch.cat([p.grad.flatten() for p in run.model.parameters()])))
+    for _ in range(epochs):
+        run.epoch()
+    return seen
+
+
+def test_gradients_are_clipped_to_the_length_asked_for(monkeypatch):
+    free, short, long = (gradients_at_each_step(trainer(clip_norm=clip), monkeypatch) for clip in (None, 0.01, 1e3))
+    for ours, clipped, not_clipped in zip(free, short, long, strict=True):
+        assert ours.norm() > 0.02
+        torch.testing.assert_close(clipped, ours * 0.01 / ours.norm(), atol=1e-7, rtol=1e-3)
+        assert torch.equal(not_clipped, ours)
+
+
+def test_each_step_is_of_its_own_gradients(monkeypatch):
+    steps = gradients_at_each_step(trainer(epochs=2, batches=3), monkeypatch, epochs=2)
+    assert len(steps) == 6
+    for first, again in zip(steps[:3], steps[3:]):  # the same windows and weights in both epochs
+        assert torch.equal(first, again)
+
+
 def test_ready_batches_are_taken_one_at_a_time_in_order_without_workers(monkeypatch):
     asked = []
 

@@ -1,5 +1,6 @@
 """The widgets without a browser: each control is moved by its value, then words, picture and axes are looked at."""
 import html
+import re
 import threading
 import time
 from io import BytesIO
@@ -11,10 +12,12 @@ import pytest
 import torch
 from ipywidgets import HTML, HBox, Image, Label, VBox
 from matplotlib.figure import Figure
+from traitlets import TraitError
 
 from helpers import plots, training, widgets
 from helpers.events import TEST, TRAIN, VALIDATION
 from helpers.losses import evaluate, multi_objective_loss
+from helpers.schema import InputError
 from helpers.training import Data, ModelConfig, Trainer, evenly_spaced
 from helpers.widgets import AttentionExplorer, LiveRun, LossExplorer, loss_curves, loss_tables, reading
 from helpers.world import Workplace, export
@@ -214,6 +217,42 @@ def test_the_curves_can_be_had_without_a_widget(explorer, run, report):
         np.testing.assert_allclose(lines(axes)[label], (x, y))
 
 
+@pytest.mark.parametrize("runs, said", [
+    ([1, 2], "runs: must be histories by name"),
+    ({"mine": []}, "history of 'mine': no column 'epoch'; it needs epoch, measure, name, value, and has none"),
+    ({"mine": pd.DataFrame({"epoch": [0], "loss": [1]})}, "history of 'mine': no column 'measure'"),
+    ({"mine": pd.DataFrame(columns=["epoch", "measure", "name", "value"])}, "history of 'mine': the table is empty"),
+    ({"mine": pd.DataFrame({"epoch": [3, 3], "measure": "train", "name": "EventType", "value": 1.0})}, "epoch 3 stands there twice"),
+])
+def test_histories_that_are_none_are_refused_in_words(report, runs, said):
+    with pytest.raises(InputError, match=re.escape(said)):
+        LossExplorer(runs, report)
+
+
+@pytest.mark.parametrize("spoil, said", [
+    (lambda report: report.set_index("category"), "report: no column 'category'"),
+    (lambda report: report.drop(columns="markov"), "report: no column 'markov'; it needs category, ceiling,"),
+    (lambda report: report[:0], "report: the table is empty"),
+    (lambda report: None, "report: no column 'category'"),
+])
+def test_a_report_that_is_none_is_refused_in_words(run, report, spoil, said):
+    with pytest.raises(InputError, match=re.escape(said)):
+        LossExplorer({"one": run.history}, spoil(report))
+
+
+def test_a_scale_that_does_not_exist_is_refused_in_words(run, report):
+    with pytest.raises(InputError, match="scale: must be one of nats, share of the ceiling, gap to the floor, found 'bits'"):
+        loss_curves(loss_tables({"one": run.history}), report.set_index("category"), ["one"], ["mean"], ["train"], (0, 5), "bits")
+
+
+@pytest.mark.parametrize("control, value", [("runs", ["three"]), ("categories", ["no such"]), ("measure", "test"), ("scale", "bits")])
+def test_a_menu_takes_only_what_it_offers(explorer, control, value):
+    before = explorer.said
+    with pytest.raises(TraitError, match="Invalid selection"):
+        getattr(explorer, control).value = value
+    assert explorer.said == before
+
+
 # -- attention
 
 def test_a_reading_is_what_the_model_attends_to(run):
@@ -306,6 +345,29 @@ def test_no_origin_at_all(run, origins):
     explorer.step.value, explorer.head.value, explorer.category.value = 3, 2, "HoursWorked"
     assert "There is nothing to show" in explorer.said
     assert ("2 of the given events begin no window" in explorer.said) == bool(origins)
+
+
+@pytest.mark.parametrize("origins", [None, "three", [1.5], ["a"], [np.nan]])
+def test_origins_that_are_no_numbers_are_refused_in_words(run, origins):
+    with pytest.raises(InputError, match="origins: must be numbers of events"):
+        AttentionExplorer(run, origins)
+
+
+def test_an_origin_that_begins_no_window_is_not_read(run):
+    last = max(windows.origins.max() for windows in run.data.windows.values())
+    for origin in (-1, last + 1, len(run.data.log), 10**9):
+        with pytest.raises(InputError, match=f"origin: {origin} begins no window"):
+            reading(run, origin)
+
+
+def test_sliders_stay_in_their_range(attention):
+    attention.step.value, attention.origin.value = 0, 99
+    assert (attention.step.value, attention.origin.value) == (1, 3) and "Origin 3 of 3" in attention.said and "Step 1," in attention.said
+    attention.step.value = STEPS + 1
+    assert attention.step.value == STEPS and f"Step {STEPS}," in attention.said
+    for control, value in ((attention.head, 3), (attention.category, "no such"), (attention.stream, "no such")):
+        with pytest.raises(TraitError, match="Invalid selection"):
+            control.value = value
 
 
 def test_values_from_a_log_are_shown_as_they_are(run, monkeypatch):
@@ -462,9 +524,21 @@ def test_an_error_is_said(changes, said):
     live.wait(60)
 
 
+@pytest.mark.parametrize("config, said", [
+    ("data/working_run.json", "config: must be a Config, such as read_config gives, found str"),
+    ({"epochs": 3}, "found dict"),
+    (small_config(carry=SOURCE + 1), f"this run, key 'carry': must be at most src_seq_len {SOURCE}"),
+    (small_config(learning_rate=-1.0), "this run, key 'learning_rate'"),
+    (small_config(batch_size=0), "this run, key 'batch_size'"),
+])
+def test_a_configuration_that_is_none_is_refused_before_it_starts(config, said):
+    with pytest.raises(InputError, match=re.escape(said)):
+        LiveRun(config, small_data())
+
+
 def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_its_whole_epochs(monkeypatch, tmp_path):
     live = LiveRun(small_config(epochs=9, out=str(tmp_path / "live")), small_data())
-    factors = iter([1.0] * 15 + [np.nan] * 100)  # two a batch, five batches an epoch
+    factors = iter([1.0] * 8 + [np.nan] * 100)  # one a batch, five batches an epoch
     monkeypatch.setattr(training, "multi_objective_loss", lambda *given: multi_objective_loss(*given) * next(factors))
     live.start()
     live.wait(60)
