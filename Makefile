@@ -20,7 +20,7 @@ run: $(READY)
 	$(BIN)/python -m helpers.course
 
 test: $(READY)
-	$(BIN)/python -m pytest tests -m "not long"
+	$(BIN)/python -m pytest tests -m "not long" --cov=helpers --cov-branch --cov-report=term
 	$(if $(NOTEBOOKS),$(BIN)/python -m pytest --nbval --nbval-current-env notebooks)
 
 test-long: $(READY)
