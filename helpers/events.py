@@ -143,7 +143,7 @@ def _places(header: list[str], wanted: list[str], path: Path) -> dict[str, int]:
     """Where in a row the wanted columns are."""
     for column in wanted:
         if (found := header.count(column)) != 1:
-            raise InputError(f"{path}: {'no column' if found == 0 else f'{found} columns are named'} '{column}'; the file has "
+            raise InputError(f"{path}, row 1: {'no column' if found == 0 else f'{found} columns are named'} '{column}'; the file has "
                              f"{', '.join(map(repr, header)):.300}; correct the mapping or the header, and separate columns by commas")
     return {column: header.index(column) for column in wanted}
 

@@ -143,16 +143,20 @@ class Data:
 def load_data(config: Config) -> Data:
     """Reads the configured log and indexes its windows."""
     mapping = read_mapping(config.mapping) if config.mapping else WORKPLACE
-    log = read_log(config.log or DATA / "workplace.csv.gz", mapping, config.id_category_size)
+    path = config.log or DATA / "workplace.csv.gz"
+    log = read_log(path, mapping, config.id_category_size)
     if config.streams is not None:
         names = [stream.name for stream in log.streams]
         if not config.streams or any(name not in names for name in config.streams):
             raise InputError(f"key 'streams': must name one or more of {', '.join(names)}, found {json.dumps(config.streams)}")
         log.streams = [log.streams[names.index(name)] for name in config.streams]
     floors = None if config.log or config.mapping else np.load(DATA / "floors.npz")["floors"][log.row]
-    windows = {TRAIN: Windows(log, TRAIN, config.src_seq_len, config.tgt_seq_len)}
-    for part in (VALIDATION, TEST):
-        windows[part] = Windows(log, part, config.src_seq_len, config.tgt_seq_len, beside=windows[TRAIN])
+    windows = {}
+    try:
+        for part in (TRAIN, VALIDATION, TEST):
+            windows[part] = Windows(log, part, config.src_seq_len, config.tgt_seq_len, beside=windows.get(TRAIN))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     return Data(log, windows, floors)
 
 
