@@ -107,9 +107,10 @@ def read_log(path: str | Path, mapping: LogMapping, id_category_size: int = 100)
         elif source.kind == "number":
             integers = np.round(_numbers(text, path) / source.bin) + 1
             if beyond := int((integers > size - 1)[codes].sum()):
-                notes.append(f"{path}, column '{source.column}': {beyond} values are above {(size - 2) * source.bin:g} and count as that; "
-                             f"correct them or raise 'size' of {category}")
-            add(category, np.nan_to_num(integers.clip(1, size - 1)), [None] + [round(i * source.bin, 6) for i in range(size - 1)])
+                notes.append(f"{path}, column '{source.column}': {beyond} values are above {(size - 2) * source.bin:g} and count "
+                             f"as that; correct them or raise 'size' of {category}")
+            vocabulary = [None] + [round(i * source.bin, 6) for i in range(size - 1)]
+            add(category, np.nan_to_num(integers.clip(1, size - 1)), vocabulary)
         else:
             names = _vocabulary(text[part == TRAIN], size - 1, mapping.min_count)
             integers = pd.Index(names, dtype=str).get_indexer(values) + 1
@@ -143,14 +144,16 @@ def _places(header: list[str], wanted: list[str], path: Path) -> dict[str, int]:
     """Where in a row the wanted columns are."""
     for column in wanted:
         if (found := header.count(column)) != 1:
-            raise InputError(f"{path}, row 1: {'no column' if found == 0 else f'{found} columns are named'} '{column}'; the file has "
-                             f"{', '.join(map(repr, header)):.300}; correct the mapping or the header, and separate columns by commas")
+            raise InputError(f"{path}, row 1: {'no column' if found == 0 else f'{found} columns are named'} '{column}'; the file "
+                             f"has {', '.join(map(repr, header)):.300}; correct the mapping or the header, and separate "
+                             f"columns by commas")
     return {column: header.index(column) for column in wanted}
 
 
 def _read_csv(path: Path, wanted: list[str], notes: list[str]) -> pd.DataFrame:
     """Row by row, each value kept once: a million rows as Python's own strings take a gigabyte."""
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+    text = dict(mode="rt", encoding="utf-8-sig", errors="surrogateescape", newline="")
+    with (gzip.open if path.suffix == ".gz" else open)(path, **text) as file:
         rows = _rows(file, path, notes)
         _, header = next(rows, (1, []))
         if not header:
@@ -215,8 +218,8 @@ def _note_alike(text: pd.Series, path: Path, notes: list[str]) -> None:
     looks = names.str.normalize("NFKC").str.lower().str.replace(r"[\s\p{C}]", "", regex=True)
     if (alike := looks.duplicated(keep=False)).any():
         one, other = names[looks == looks[alike].iloc[0]].iloc[:2]
-        notes.append(f"{path}, column '{text.name}': '{one}' and '{other}' look alike and count as two ({alike.sum()} such names); "
-                     f"write them alike if they are one")
+        notes.append(f"{path}, column '{text.name}': '{one:.80}' and '{other:.80}' look alike and count as two "
+                     f"({alike.sum()} such names); write them alike if they are one")
 
 
 def _times(text: pd.Series, path: Path, notes: list[str]) -> pd.Series:

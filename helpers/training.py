@@ -99,7 +99,8 @@ def read_config(path: str | Path, changes: dict | None = None) -> Config:
     config = filled(Config, given, str(path))
     if config.out is None:
         if not Path(path).stem.strip("."):  # '...json' would lead out of build/runs
-            raise InputError(f"{path}: a run's folder is named like its configuration, and this is dots alone; rename it or set 'out'")
+            raise InputError(f"{path}: a run's folder is named like its configuration, and this is dots alone; "
+                             f"rename it or set 'out'")
         config.out = str(ROOT / "build" / "runs" / Path(path).stem)
     check_config(config, str(path))
     return config
@@ -110,7 +111,8 @@ def check_config(config: Config, where: str) -> None:
     for part, prefix in ((config, ""), (config.model, "model.")):
         for item in fields(part):
             value, key = getattr(part, item.name), f"{where}, key '{prefix}{item.name}'"
-            least, most = {"seed": 0, "epochs": 0, "id_category_size": 2}.get(item.name, 1), 2**63 - 1 if item.name == "seed" else MOST
+            least = {"seed": 0, "epochs": 0, "id_category_size": 2}.get(item.name, 1)
+            most = 2**63 - 1 if item.name == "seed" else MOST
             if type(value) is int and not least <= value <= most:
                 raise InputError(f"{key}: must be at least {least} and at most {most}, found {str(value):.20}")
             if type(value) is float and not (math.isfinite(value) and value >= 0):
@@ -145,10 +147,11 @@ def check_config(config: Config, where: str) -> None:
 
 def _check_size(config: Config, where: str) -> None:
     """Refuses what needs more than 8 GB for one thing, before the machine runs out of memory; the counts are rough."""
-    m, steps = config.model, 7 * config.src_seq_len
-    needs = {"the weights of its model": m.d_model * (16 * config.id_category_size + 12 * m.d_model * (7 * m.encoder_layers + m.decoder_layers)),
-             "a batch": config.batch_size * (steps * m.encoder_layers * (8 * m.d_model + m.num_heads * config.src_seq_len)
-                                             + config.tgt_seq_len * (8 * config.id_category_size + 8 * m.d_model * m.decoder_layers)),
+    m, ids = config.model, config.id_category_size
+    encoders = 7 * config.src_seq_len * m.encoder_layers * (8 * m.d_model + m.num_heads * config.src_seq_len)
+    decoder = 8 * config.tgt_seq_len * (ids + m.decoder_layers * m.d_model)
+    needs = {"the weights of its model": m.d_model * (16 * ids + 12 * m.d_model * (7 * m.encoder_layers + m.decoder_layers)),
+             "a batch": config.batch_size * (encoders + decoder),
              "the order of an epoch's windows": 2 * config.batches * config.batch_size}
     for what, numbers in needs.items():
         if numbers > 2**31:
@@ -172,8 +175,8 @@ def load_data(config: Config) -> Data:
     if config.streams is not None:
         names = [stream.name for stream in log.streams]
         if not config.streams or any(name not in names or config.streams.count(name) > 1 for name in config.streams):
-            raise InputError(f"key 'streams': must name one or more of {', '.join(names)}, each once, found {json.dumps(config.streams):.200}; "
-                             f"correct it or write null for all")
+            raise InputError(f"key 'streams': must name one or more of {', '.join(names)}, each once, found "
+                             f"{json.dumps(config.streams):.200}; correct it or write null for all")
         log.streams = [log.streams[names.index(name)] for name in config.streams]
     floors = None if config.log or config.mapping else np.load(DATA / "floors.npz")["floors"][log.row]
     windows = {}
@@ -460,7 +463,8 @@ class Trainer:
         for name, parameter in self.model.named_parameters():
             wanted |= {f"{group}.{name}": parameter for group in ("model", "best", "optimizer.exp_avg", "optimizer.exp_avg_sq")}
             wanted[f"optimizer.step.{name}"] = torch.zeros(())
-        if tensors.keys() != wanted.keys() or any(tensors[name].shape != like.shape or tensors[name].dtype != like.dtype for name, like in wanted.items()):
+        found, like = ({name: (tensor.shape, tensor.dtype) for name, tensor in group.items()} for group in (tensors, wanted))
+        if found != like:
             raise InputError(f"{path}: its tensors do not fit this log and its mapping; use those it was trained with")
         if spoilt := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
             raise InputError(f"{path}: '{spoilt[0]}' holds numbers that are not finite; start anew or use an older one")

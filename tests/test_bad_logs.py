@@ -239,12 +239,14 @@ def meant(rows: list) -> list[tuple]:
 
 def said(log) -> list[tuple]:
     """The log's integers as the values they stand for; a time's parts are put together with its year, which has no integer."""
-    columns = {category.name: [log.vocabularies[category.name][i] for i in integers] for category, integers in zip(log.categories, log.table.T)}
+    columns = {category.name: [log.vocabularies[category.name][i] for i in integers]
+               for category, integers in zip(log.categories, log.table.T)}
 
     def parts(name):
         return zip(*(columns[f"{name}_{part}"] for part in ("Month", "Day", "Hour", "Minute")))
 
-    return list(zip(columns["who"], columns["what"], columns["place"], columns["hours"], log.time.astype("datetime64[us]").tolist(), parts("when"), parts("due")))
+    moments = log.time.astype("datetime64[us]").tolist()
+    return list(zip(columns["who"], columns["what"], columns["place"], columns["hours"], moments, parts("when"), parts("due")))
 
 
 def check_read(log, rows: list) -> None:
@@ -252,8 +254,10 @@ def check_read(log, rows: list) -> None:
     expected = meant(rows)
     assert [row[:5] for row in said(log)] == [row[:5] for row in expected]
     for number, place in ((5, 4), (6, 5)):
-        assert [row[number] for row in said(log)] == [(t.month, t.day, t.hour, t.minute) if (t := row[place]) else (None,) * 4 for row in expected]
-    assert len(set(zip(log.sequence.tolist(), [row[0] for row in expected]))) == len(set(log.sequence.tolist())) == len({row[0] for row in expected})
+        parts = [(t.month, t.day, t.hour, t.minute) if (t := row[place]) else (None,) * 4 for row in expected]
+        assert [row[number] for row in said(log)] == parts
+    sequence, who = log.sequence.tolist(), [row[0] for row in expected]
+    assert len(set(zip(sequence, who))) == len(set(sequence)) == len(set(who))  # one number for each name, and one name for each number
     assert sorted(log.row.tolist()) == list(range(len(rows)))
 
 
@@ -351,7 +355,8 @@ def test_what_may_not_be_read_is_refused(folder_rights, file_rights):
             os.chmod(folder, 0o755)
 
 
-@pytest.mark.parametrize("rows", [[[f"E{i:02d}", *row[1:]] for i, row in enumerate(ROWS)], ROWS[:5] * 2 + ROWS[10:12]], ids=["cases of one event", "few"])
+@pytest.mark.parametrize("rows", [[[f"E{i:02d}", *row[1:]] for i, row in enumerate(ROWS)], ROWS[:5] * 2 + ROWS[10:12]],
+                         ids=["cases of one event", "few"])
 def test_a_log_without_windows_is_refused_by_its_name(tmp_path, rows):
     path, mapping = tmp_path / "log.csv", tmp_path / "mapping.json"
     path.write_text(text(rows), encoding="utf-8")
