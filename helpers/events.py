@@ -9,18 +9,28 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
+import re
 import zlib
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from helpers.schema import TIME_PARTS, Category, InputError, LogMapping, Stream
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 PART_NAMES = ("train", "validation", "test")
+UNREADABLE = re.compile("[\0\udc80-\udcff]")  # what text never holds: NUL, and bytes that are not UTF-8
+# Year first, so that no two countries read it differently; pandas alone takes "2022" and "now" for a time as well.
+OFFSET = r"(?:Z|[+-]\d\d(?::?\d\d)?)"
+TIME = rf"(?:\d{{4}}-\d\d?-\d\d?|\d{{4}}/\d\d?/\d\d?|\d{{8}})(?:[ T]\d\d?:\d\d(?::\d\d(?:\.\d{{1,9}})?)?(?: ?{OFFSET})?)?"
 
 
 @dataclass
@@ -58,124 +68,197 @@ class Log:
 
 
 def read_log(path: str | Path, mapping: LogMapping, id_category_size: int = 100) -> Log:
-    """Reads a CSV (.csv or .csv.gz) or Parquet file; an InputError names file, row, column and remedy."""
-    path = Path(path)
-    frame = _read_frame(path, mapping)
-    time = _times(frame[mapping.time], path)
-    notes = []
+    """Reads a CSV (.csv or .csv.gz) or Parquet file; an InputError names file, row, column and remedy.
+
+    A column is kept as its different values and, for each row, the number of its value: most work is done once a value.
+    """
+    path, notes = Path(path), []
+    frame = _read_frame(path, mapping, notes)
+    of_kind = {kind: [source.column for source in mapping.categories.values() if source.kind == kind] for kind in ("name", "time")}
+    times = {column: _times(frame[column], path, notes) for column in dict.fromkeys([mapping.time, *of_kind["time"]])}
+    for column in dict.fromkeys([mapping.sequence, *of_kind["name"]]):
+        _note_alike(frame[column], path, notes)
+    time = times[mapping.time].to_numpy()[frame[mapping.time].cat.codes]
     if repeated := int(frame.duplicated().sum()):
         notes.append(f"{path}: {repeated} rows repeat an earlier row exactly; kept, since two equal events can both be real")
-    if not time.is_monotonic_increasing:
+    if not (time[1:] >= time[:-1]).all():
         notes.append(f"{path}: rows are not in the order of time; sorted, rows of equal time keeping their order")
-    order = np.argsort(time.to_numpy(), kind="stable")
-    frame, time = frame.iloc[order], time.to_numpy()[order]
+    order = np.argsort(time, kind="stable")
+    frame, time = frame.iloc[order], time[order]
     sequence = pd.factorize(frame[mapping.sequence])[0].astype(np.int64)
     part = _parts(frame, time, sequence, mapping, path)
 
     columns, unseen, vocabularies = [], [], {}
+
+    def add(name: str, integers: np.ndarray, vocabulary: list, unknown: np.ndarray | bool = False) -> None:
+        """A category, from the integer of each of the column's values."""
+        columns.append(integers.astype(np.int32)[codes])
+        unseen.append(np.broadcast_to(unknown, integers.shape)[codes])
+        vocabularies[name] = vocabulary
+
     for category, source in mapping.categories.items():
         text, size = frame[source.column], source.size or id_category_size
+        codes, values = text.cat.codes.to_numpy(), text.cat.categories
         if source.kind == "time":
-            times = _times(text, path)
             for name, part_size in TIME_PARTS.items():
                 first = 1 if name in ("Month", "Day") else 0
-                columns.append((getattr(times.dt, name.lower()) + 1 - first).fillna(0))
-                unseen.append(np.zeros(len(frame), bool))
-                vocabularies[f"{category}_{name}"] = [None, *range(first, first + part_size - 1)]
+                integers = (getattr(times[source.column].dt, name.lower()) + 1 - first).fillna(0).to_numpy()
+                add(f"{category}_{name}", integers, [None, *range(first, first + part_size - 1)])
         elif source.kind == "number":
-            values = _numbers(text, path)
-            columns.append(np.where(np.isnan(values), 0, np.clip(np.round(values / source.bin) + 1, 1, size - 1)))
-            unseen.append(np.zeros(len(frame), bool))
-            vocabularies[category] = [None] + [round(i * source.bin, 6) for i in range(size - 1)]
+            integers = np.round(_numbers(text, path) / source.bin) + 1
+            if beyond := int((integers > size - 1)[codes].sum()):
+                notes.append(f"{path}, column '{source.column}': {beyond} values are above {(size - 2) * source.bin:g} and count "
+                             f"as that; correct them or raise 'size' of {category}")
+            vocabulary = [None] + [round(i * source.bin, 6) for i in range(size - 1)]
+            add(category, np.nan_to_num(integers.clip(1, size - 1)), vocabulary)
         else:
             names = _vocabulary(text[part == TRAIN], size - 1, mapping.min_count)
-            columns.append(pd.Index(names, dtype=str).get_indexer(text) + 1)
-            unseen.append((columns[-1] == 0) & (text != "").to_numpy())
-            vocabularies[category] = [None, *names]
+            integers = pd.Index(names, dtype=str).get_indexer(values) + 1
+            add(category, integers, [None, *names], (integers == 0) & (values != ""))
     return Log(mapping.sized(id_category_size), [Stream(*item) for item in mapping.streams.items()],
-               np.stack(columns, 1).astype(np.int32), np.stack(unseen, 1), sequence, time, part, order, vocabularies,
-               mapping.split.by is None, notes)
+               np.stack(columns, 1), np.stack(unseen, 1), sequence, time, part, order, vocabularies, mapping.split.by is None, notes)
 
 
-def _read_frame(path: Path, mapping: LogMapping) -> pd.DataFrame:
-    """The columns that the mapping names, as text, blanks as empty text; the index counts rows as an editor does."""
+def _read_frame(path: Path, mapping: LogMapping, notes: list[str]) -> pd.DataFrame:
+    """The columns that the mapping names, as categories of text, blanks as empty text; the index counts rows as an editor does."""
     wanted = [mapping.sequence, mapping.time, *(source.column for source in mapping.categories.values())]
     wanted = list(dict.fromkeys(wanted + [mapping.split.by] * (mapping.split.by is not None)))
-    if not path.exists():
-        raise InputError(f"{path}: no such file; check the path")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; give a CSV or Parquet file")
     try:
-        frame = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+        if not path.exists():
+            raise InputError(f"{path}: no such file; check the path")
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; give a CSV or Parquet file")
+        frame = _read_parquet(path, wanted) if path.suffix == ".parquet" else _read_csv(path, wanted, notes)
     except InputError:
         raise
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+    except (OSError, EOFError, ValueError, zlib.error, pa.ArrowException) as error:
         raise InputError(f"{path}: cannot be read ({error}); give a whole CSV or Parquet file") from None
-    for column in wanted:
-        if (found := list(frame.columns).count(column)) != 1:
-            raise InputError(f"{path}: {'no column' if found == 0 else f'{found} columns are named'} '{column}'; the file has "
-                             f"{', '.join(frame.columns)}; correct the mapping or the header")
     if frame.empty:
         raise InputError(f"{path}: a header and no rows; give a log with events")
     for column in (mapping.sequence, mapping.time):
-        _refuse(frame[column] == "", frame[column], path, "is blank; every event needs one")
-    return frame[wanted]
+        _refuse(frame[column], frame[column].cat.categories == "", path, "is blank; every event needs one")
+    return frame
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    """All columns as text. Python's own reader tells the line of what cannot be read."""
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-        content = file.read()
+def _places(header: list[str], wanted: list[str], path: Path) -> dict[str, int]:
+    """Where in a row the wanted columns are."""
+    for column in wanted:
+        if (found := header.count(column)) != 1:
+            raise InputError(f"{path}, row 1: {'no column' if found == 0 else f'{found} columns are named'} '{column}'; the file "
+                             f"has {', '.join(map(repr, header)):.300}; correct the mapping or the header, and separate "
+                             f"columns by commas")
+    return {column: header.index(column) for column in wanted}
+
+
+def _read_csv(path: Path, wanted: list[str], notes: list[str]) -> pd.DataFrame:
+    """Row by row, each value kept once: a million rows as Python's own strings take a gigabyte."""
+    text = dict(mode="rt", encoding="utf-8-sig", errors="surrogateescape", newline="")
+    with (gzip.open if path.suffix == ".gz" else open)(path, **text) as file:
+        rows = _rows(file, path, notes)
+        _, header = next(rows, (1, []))
+        if not header:
+            raise InputError(f"{path}: the file is empty; give a file with a header and rows")
+        places, numbers = _places(header, wanted, path), array("q")
+        values = {column: defaultdict(count().__next__) for column in wanted}  # value -> its code, counted up
+        codes = {column: array("i") for column in wanted}
+        cells = [(places[column], values[column].__getitem__, codes[column].append) for column in wanted]
+        for number, row in rows:
+            numbers.append(number)
+            for place, code, keep in cells:
+                keep(code(row[place].strip()))  # spaces around a value do not make another value of it
+    return pd.DataFrame({column: pd.Categorical.from_codes(codes[column], pd.Index(values.pop(column), dtype=str), validate=False)
+                         for column in wanted}, np.asarray(numbers))
+
+
+def _rows(file, path: Path, notes: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """Each row with its number. Python's own reader tells the line of what cannot be read."""
+    reader, header, end, long = csv.reader(_lines(file, path, notes), strict=True), None, 0, []
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = content.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}, row {row}: not UTF-8 text; save the file as UTF-8") from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header, values, lines = None, [], []  # all values in one list: a list for every row takes three times as long
-    try:
-        for row in filter(None, reader):  # blank lines are no rows
+        for row in reader:
+            start, end = end + 1, reader.line_num
+            if not row:  # blank lines are no rows
+                continue
             header = header or row
-            values += row
-            lines.append(reader.line_num)
             if len(row) != len(header):
-                raise InputError(f"{path}, row {reader.line_num}: {len(row)} values under {len(header)} columns; "
+                raise InputError(f"{path}, row {end}: {len(row)} values under {len(header)} columns; "
                                  f"correct it, and put a value that holds a comma in double quotes")
+            if start != end:
+                long.append(start)
+            yield end, row
     except csv.Error as error:
-        row = lines[-1] + 1 if lines else 1
-        raise InputError(f"{path}, row {row}: not valid CSV ({error}); correct its double quotes") from None
-    if not header:
-        raise InputError(f"{path}: the file is empty; give a file with a header and rows")
-    return pd.DataFrame(np.array(values, object).reshape(len(lines), -1)[1:], lines[1:], header, dtype=str)
+        raise InputError(f"{path}, row {end + 1}: not valid CSV ({error}); correct its double quotes") from None
+    if long:
+        notes.append(f"{path}, row {long[0]}: goes on over several lines, and so do {len(long) - 1} more rows; "
+                     f"look whether a double quote too many has swallowed rows")
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    """All columns as text, as in a CSV, so that both are read alike."""
-    frame = pd.read_parquet(path).astype("string").fillna("").astype(str)
-    return frame.set_axis(range(2, len(frame) + 2)).rename(columns=str)
+def _lines(file, path: Path, notes: list[str]) -> Iterator[str]:
+    line = "\n"
+    for row, line in enumerate(file, 1):
+        if "\0" in line or not line.isascii() and UNREADABLE.search(line):
+            raise InputError(f"{path}, row {row}: not UTF-8 text; save the file as CSV in UTF-8")
+        yield line
+    if line[-1] not in "\r\n":
+        notes.append(f"{path}: the last line has no end; look whether the file was cut short")
 
 
-def _times(text: pd.Series, path: Path) -> pd.Series:
-    """Datetimes from text, NaT where blank. A date that two countries read differently is refused."""
-    times = pd.to_datetime(text.where(text != ""), format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
-    _refuse(times.isna() & (text != ""), text, path, "is not a date and time; write it as 2022-01-31 17:05")
+def _read_parquet(path: Path, wanted: list[str]) -> pd.DataFrame:
+    """Column by column, as text, as in a CSV, so that both are read alike."""
+    _places(pq.read_schema(path).names, wanted, path)
+    frame = pd.DataFrame()
+    for column in wanted:  # in Arrow's types: pandas' own make 1.0 of a 1 where blanks stand beside it
+        values = pq.read_table(path, columns=[column])[column].to_pandas(types_mapper=pd.ArrowDtype)
+        frame[column] = values.astype("string").fillna("").astype(str).str.strip().astype("category")
+    return frame.set_axis(range(2, len(frame) + 2))
+
+
+def _note_alike(text: pd.Series, path: Path, notes: list[str]) -> None:
+    """A note where two names look like one, as a typist, another system or another keyboard writes it."""
+    names = text.cat.categories.to_series()
+    looks = names.str.normalize("NFKC").str.lower().str.replace(r"[\s\p{C}]", "", regex=True)
+    if (alike := looks.duplicated(keep=False)).any():
+        one, other = names[looks == looks[alike].iloc[0]].iloc[:2]
+        notes.append(f"{path}, column '{text.name}': '{one:.80}' and '{other:.80}' look alike and count as two "
+                     f"({alike.sum()} such names); write them alike if they are one")
+
+
+def _times(text: pd.Series, path: Path, notes: list[str]) -> pd.Series:
+    """The datetime of each of a column's values, NaT where blank. A date that two countries read differently is refused."""
+    values = text.cat.categories.to_series(index=range(len(text.cat.categories)))
+    times = pd.to_datetime(values.where(values.str.fullmatch(TIME)), format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
+    _refuse(text, times.isna() & (values != ""), path, "is not a date and time; write it as 2022-01-31 17:05")
+    shares = {"no time of day and count as 00:00": values.str.len().between(1, 10),
+              "no offset from UTC, as others have, and count as UTC": ~values.str.contains(f":.*{OFFSET}$") & (values != "")}
+    for what, which in shares.items():
+        if which.any() and not which[values != ""].all():
+            notes.append(f"{path}, column '{text.name}': {_rows_of(text, which)} values have {what}; write all in one way")
+    year = times.dt.year
+    if (odd := (year < 1971) | (year > pd.Timestamp.now().year + 1)).any():
+        notes.append(f"{path}, column '{text.name}': {_rows_of(text, odd)} times are before 1971 or after next year, "
+                     f"'{values[odd].iloc[0]}' for one; correct them if they are not real")
     return times
 
 
 def _numbers(text: pd.Series, path: Path) -> np.ndarray:
-    """Numbers of at least 0 from text, NaN where blank."""
-    values = pd.to_numeric(text.where(text != ""), errors="coerce")
-    _refuse((values.isna() | np.isinf(values)) & (text != ""), text, path, "is not a number; correct it or leave it blank")
-    _refuse(values < 0, text, path, "is below 0; correct it or leave it blank")
-    return values.to_numpy(float)
+    """The number, at least 0, of each of a column's values, NaN where blank."""
+    values = text.cat.categories
+    numbers = pd.to_numeric(values.to_series().where(values != ""), errors="coerce").to_numpy(float)
+    _refuse(text, ~np.isfinite(numbers) & (values != ""), path, "is not a number; correct it or leave it blank")
+    _refuse(text, numbers < 0, path, "is below 0; correct it or leave it blank")
+    return numbers
 
 
-def _refuse(bad: pd.Series, text: pd.Series, path: Path, why: str) -> None:
-    """Raises for the first bad row; the index counts rows as an editor does, so the header is row 1."""
-    if bad.any():
-        row = bad.index[bad].min()
-        more = f" ({bad.sum() - 1} more like it)" if bad.sum() > 1 else ""
-        raise InputError(f"{path}, row {row}, column '{text.name}': '{text[row]}' {why}{more}")
+def _refuse(text: pd.Series, bad, path: Path, why: str) -> None:
+    """Raises for the first row that has a bad value; the index counts rows as an editor does, so the header is row 1."""
+    if np.any(bad):
+        rows = text.index[np.asarray(bad)[text.cat.codes]]
+        more = f" ({len(rows) - 1} more like it)" if len(rows) > 1 else ""
+        raise InputError(f"{path}, row {rows.min()}, column '{text.name}': '{text[rows.min()]:.80}' {why}{more}")
+
+
+def _rows_of(text: pd.Series, which) -> int:
+    """How many rows have one of these values."""
+    return int(np.asarray(which)[text.cat.codes].sum())
 
 
 def _vocabulary(training: pd.Series, most: int, min_count: int) -> list[str]:
@@ -195,10 +278,10 @@ def _parts(frame: pd.DataFrame, time: np.ndarray, sequence: np.ndarray, mapping:
         text = frame[split.by]
         listed = {TRAIN: split.train, VALIDATION: split.validation, TEST: split.test}
         number_of = {str(value): number for number, values in listed.items() if isinstance(values, list) for value in values}
-        for value in sorted(number_of.keys() - set(text)):
+        for value in sorted(number_of.keys() - set(text.cat.categories)):
             raise InputError(f"{path}: no row has '{value}' in column '{split.by}'; correct the mapping's split")
-        _refuse(~text.isin(number_of), text, path, "belongs to no part; list it in the mapping's split")
-        part = text.map(number_of).to_numpy(np.int8)
+        _refuse(text, ~text.cat.categories.isin(number_of), path, "belongs to no part; list it in the mapping's split")
+        part = np.array([number_of[value] for value in text.cat.categories], np.int8)[text.cat.codes]
         if mixed := (pd.Series(part).groupby(sequence).nunique() > 1).sum():
             raise InputError(f"{path}: {mixed} sequences have events in more than one part; split by a column that a sequence shares")
         if not isinstance(split.validation, list):  # sequences evenly spread over those of training

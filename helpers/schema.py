@@ -6,6 +6,7 @@ applicable*. A stream is a name and the category whose value picks the history.
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import get_args, get_origin, get_type_hints
 
 # Shifted by one so that 0 stays free: January = 1, the hour from 00:00 = 1, minute 00 = 1.
 TIME_PARTS = {"Month": 14, "Day": 33, "Hour": 25, "Minute": 61}
+MOST = 2**20  # any size or length; what is larger is a slip of the keyboard, and no machine's memory holds it
 
 
 class InputError(ValueError):
@@ -64,10 +66,10 @@ class Source:
     def __post_init__(self):
         if self.kind not in ("name", "number", "time"):
             raise InputError(f"kind must be name, number or time, found '{self.kind}'")
-        if self.size is not None and self.size < 2:
-            raise InputError(f"size must be at least 2, found {self.size}")
-        if not self.bin > 0:
-            raise InputError(f"bin must be above 0, found {self.bin}")
+        if self.size is not None and not 2 <= self.size <= MOST:
+            raise InputError(f"size must be at least 2 and at most {MOST}, found {self.size}")
+        if not 0 < self.bin < math.inf:
+            raise InputError(f"bin must be above 0 and finite, found {self.bin}")
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,11 @@ class LogMapping:
         names = [category.name for category in self.sized(2)]
         if repeated := [name for name in names if names.count(name) > 1]:
             raise InputError(f"two categories are named '{repeated[0]}'; rename one")
+        if self.min_count < 1:
+            raise InputError(f"min_count must be at least 1, found {self.min_count}")
         for stream, key in self.streams.items():
+            if not stream.isprintable() or set(stream) & set('/\\:'):  # it becomes a folder's name in the ablation
+                raise InputError(f"stream {stream!r}: a name holds none of / \\ : and no line end; rename it")
             if key not in [*names, self.sequence]:
                 raise InputError(f"stream '{stream}': key '{key}' is neither a category nor the sequence column; "
                                  f"categories are {', '.join(names)}")
@@ -138,7 +144,7 @@ class LogMapping:
 def filled(cls, given, where: str):
     """``cls(**given)``, dataclasses inside too; an InputError names the key that is unknown, missing or of a wrong type."""
     if not isinstance(given, dict):
-        raise InputError(f"{where}: must be an object of keys and values, found {json.dumps(given)}")
+        raise InputError(f"{where}: must be an object of keys and values, found {json.dumps(given):.100}")
     hints = get_type_hints(cls)
     for key in given:
         if key not in hints:
@@ -159,11 +165,11 @@ def _typed(hint, value, where: str):
         return filled(hint, value, where)
     wanted = [get_origin(hint)] if get_origin(hint) is dict else get_args(hint) or [hint]
     if float in wanted and type(value) is int:
-        value = float(value)
+        value = float(value) if abs(value) < 2**1023 else math.inf
     if type(value) not in wanted:
         names = {type(None): "null", dict: "an object of keys and values", str: "a text", list: "a list",
                  int: "a whole number", float: "a number", bool: "true or false"}
-        raise InputError(f"{where}: must be {' or '.join(names[one] for one in wanted)}, found {json.dumps(value)}")
+        raise InputError(f"{where}: must be {' or '.join(names[one] for one in wanted)}, found {json.dumps(value):.100}")
     if get_origin(hint) is dict:
         return {key: _typed(get_args(hint)[1], one, f"{where}, key '{key}'") for key, one in value.items()}
     return value
@@ -181,12 +187,14 @@ def read_json(path: str | Path) -> dict:
         given = json.loads(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=once)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as text ({error}); give a JSON file") from None
+    except InputError:
+        raise
     except json.JSONDecodeError as error:
         raise InputError(f"{path}, line {error.lineno}: not valid JSON ({error.msg}); correct that line") from None
+    except (OSError, ValueError, RecursionError) as error:  # no text, a number of thousands of digits, thousands of brackets
+        raise InputError(f"{path}: cannot be read as text ({error}); give a JSON file") from None
     if not isinstance(given, dict):
-        raise InputError(f"{path}: expected a JSON object {{...}}, found {type(given).__name__}")
+        raise InputError(f"{path}: expected a JSON object {{...}}, found {type(given).__name__}; put braces around keys and values")
     return given
 
 

@@ -33,7 +33,7 @@ from helpers import plots
 from helpers.events import TEST, TRAIN, VALIDATION, Log, read_log
 from helpers.losses import Evaluation, category_losses, evaluate, fit_baselines, multi_objective_loss
 from helpers.model import MultiStreamModel
-from helpers.schema import WORKPLACE, InputError, filled, read_json, read_mapping, replace
+from helpers.schema import MOST, WORKPLACE, InputError, filled, read_json, read_mapping, replace
 from helpers.windows import Batch, Windows
 from helpers.world import DATA
 
@@ -97,8 +97,12 @@ def read_config(path: str | Path, changes: dict | None = None) -> Config:
                 raise InputError(f"{path}: '{name}' in '{key}' is not an object, so it has no key '{last}'")
         place[last] = value
     config = filled(Config, given, str(path))
+    if config.out is None:
+        if not Path(path).stem.strip("."):  # '...json' would lead out of build/runs
+            raise InputError(f"{path}: a run's folder is named like its configuration, and this is dots alone; "
+                             f"rename it or set 'out'")
+        config.out = str(ROOT / "build" / "runs" / Path(path).stem)
     check_config(config, str(path))
-    config.out = config.out or str(ROOT / "build" / "runs" / Path(path).stem)
     return config
 
 
@@ -106,12 +110,16 @@ def check_config(config: Config, where: str) -> None:
     """Refuses values that cannot work together."""
     for part, prefix in ((config, ""), (config.model, "model.")):
         for item in fields(part):
-            value = getattr(part, item.name)
-            least = 0 if item.name in ("seed", "epochs") else 1
-            if type(value) is int and value < least:
-                raise InputError(f"{where}, key '{prefix}{item.name}': must be at least {least}, found {value}")
+            value, key = getattr(part, item.name), f"{where}, key '{prefix}{item.name}'"
+            least = {"seed": 0, "epochs": 0, "id_category_size": 2}.get(item.name, 1)
+            most = 2**63 - 1 if item.name == "seed" else MOST
+            if type(value) is int and not least <= value <= most:
+                raise InputError(f"{key}: must be at least {least} and at most {most}, found {str(value):.20}")
             if type(value) is float and not (math.isfinite(value) and value >= 0):
-                raise InputError(f"{where}, key '{prefix}{item.name}': must be a number of at least 0, found {value}")
+                raise InputError(f"{key}: must be a number of at least 0, found {value}")
+            if type(value) is str and (not value or "\0" in value):
+                raise InputError(f"{key}: is an empty text or holds a NUL; correct it or leave the key out")
+    _check_size(config, where)
     if config.model.d_model % config.model.num_heads:
         raise InputError(f"{where}, key 'model.d_model': {config.model.d_model} is not a multiple of num_heads "
                          f"{config.model.num_heads}; change one of them")
@@ -124,11 +132,30 @@ def check_config(config: Config, where: str) -> None:
             raise InputError(f"{where}, key '{key}': must be {' or '.join(values)}, found '{getattr(config, key)}'")
     if config.log and not config.mapping:
         raise InputError(f"{where}, key 'mapping': a log of your own needs one; data/README.md shows an example")
+    if config.clip_norm == 0:
+        raise InputError(f"{where}, key 'clip_norm': 0 leaves nothing to learn from; write null for no clipping")
+    if config.out:
+        place = next(place for place in [Path(config.out), *Path(config.out).absolute().parents] if os.path.lexists(place))
+        if not os.path.isdir(place) or not os.access(place, os.W_OK):
+            raise InputError(f"{where}, key 'out': '{place}' is not a folder that can be written to; choose another")
     try:
-        torch.empty(0, device=config.device)
+        torch.zeros(1, device=config.device).item()
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"{where}, key 'device': '{config.device}' cannot be used here "
                          f"({str(error).splitlines()[0]}); use cpu") from None
+
+
+def _check_size(config: Config, where: str) -> None:
+    """Refuses what needs more than 8 GB for one thing, before the machine runs out of memory; the counts are rough."""
+    m, ids = config.model, config.id_category_size
+    encoders = 7 * config.src_seq_len * m.encoder_layers * (8 * m.d_model + m.num_heads * config.src_seq_len)
+    decoder = 8 * config.tgt_seq_len * (ids + m.decoder_layers * m.d_model)
+    needs = {"the weights of its model": m.d_model * (16 * ids + 12 * m.d_model * (7 * m.encoder_layers + m.decoder_layers)),
+             "a batch": config.batch_size * (encoders + decoder),
+             "the order of an epoch's windows": 2 * config.batches * config.batch_size}
+    for what, numbers in needs.items():
+        if numbers > 2**31:
+            raise InputError(f"{where}: {what} would take about {4e-9 * numbers:.3g} GB; make its sizes, lengths or counts smaller")
 
 
 @dataclass
@@ -143,16 +170,21 @@ class Data:
 def load_data(config: Config) -> Data:
     """Reads the configured log and indexes its windows."""
     mapping = read_mapping(config.mapping) if config.mapping else WORKPLACE
-    log = read_log(config.log or DATA / "workplace.csv.gz", mapping, config.id_category_size)
+    path = config.log or DATA / "workplace.csv.gz"
+    log = read_log(path, mapping, config.id_category_size)
     if config.streams is not None:
         names = [stream.name for stream in log.streams]
-        if not config.streams or any(name not in names for name in config.streams):
-            raise InputError(f"key 'streams': must name one or more of {', '.join(names)}, found {json.dumps(config.streams)}")
+        if not config.streams or any(name not in names or config.streams.count(name) > 1 for name in config.streams):
+            raise InputError(f"key 'streams': must name one or more of {', '.join(names)}, each once, found "
+                             f"{json.dumps(config.streams):.200}; correct it or write null for all")
         log.streams = [log.streams[names.index(name)] for name in config.streams]
     floors = None if config.log or config.mapping else np.load(DATA / "floors.npz")["floors"][log.row]
-    windows = {TRAIN: Windows(log, TRAIN, config.src_seq_len, config.tgt_seq_len)}
-    for part in (VALIDATION, TEST):
-        windows[part] = Windows(log, part, config.src_seq_len, config.tgt_seq_len, beside=windows[TRAIN])
+    windows = {}
+    try:
+        for part in (TRAIN, VALIDATION, TEST):
+            windows[part] = Windows(log, part, config.src_seq_len, config.tgt_seq_len, beside=windows.get(TRAIN))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     return Data(log, windows, floors)
 
 
@@ -406,7 +438,7 @@ class Trainer:
     def load(self, path: str | Path) -> None:
         """Takes up a checkpoint, as if this run had never been interrupted; an InputError names the file otherwise."""
         path = Path(path)
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise InputError(f"{path}: no such checkpoint; correct 'model_checkpoint' or set it to null")
         try:
             with safe_open(path, "pt", device="cpu") as file:
@@ -414,28 +446,36 @@ class Trainer:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}
         except (SafetensorError, OSError) as error:
             raise InputError(f"{path}: not a whole checkpoint ({error}); start anew or use an older one") from None
-        if "config" not in about:
-            raise InputError(f"{path}: a safetensors file, but not a checkpoint of this package; start anew or use another")
-        theirs, ours = asdict(Config()) | json.loads(about["config"]), json.loads(json.dumps(self._identity()))
+        try:
+            theirs, ours = asdict(Config()) | json.loads(about["config"]), json.loads(json.dumps(self._identity()))
+            history, done = json.loads(about["history"]), int(about["epochs_done"])
+            rows = [(row["epoch"], type(row["measure"]), type(row["name"]), type(row["value"])) for row in history]
+            if set(rows) != {(epoch, str, str, float) for epoch in range(done)}:
+                raise ValueError("its history is not that of its epochs")
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path}: a safetensors file, but not a checkpoint of this package ({type(error).__name__}: {error}); "
+                             f"start anew or use another") from None
         for key in ours:
             if theirs.get(key) != ours[key]:
-                raise InputError(f"{path}: belongs to another configuration: '{key}' is {json.dumps(theirs.get(key))} there "
-                                 f"and {json.dumps(ours[key])} here; use the configuration it was trained with")
-        device = self.config.device
-
-        def group(prefix):
-            return {name.removeprefix(prefix): tensor.to(device) for name, tensor in tensors.items() if name.startswith(prefix)}
-
-        try:
-            self._put(group("model."))
-            self.best = group("best.")
-            states = {key: group(f"optimizer.{key}.") for key in ("step", "exp_avg", "exp_avg_sq")}
-            for name, parameter in self.model.named_parameters():
-                self.optimizer.state[parameter] = {key: states[key][name] for key in states}
-            torch.set_rng_state(tensors["random"])
-            self.history, self.epochs_done = json.loads(about["history"]), int(about["epochs_done"])
-        except (KeyError, RuntimeError):
-            raise InputError(f"{path}: its tensors do not fit this log and its mapping; use those it was trained with") from None
+                raise InputError(f"{path}: belongs to another configuration: '{key}' is {json.dumps(theirs.get(key)):.100} there "
+                                 f"and {json.dumps(ours[key]):.100} here; use the configuration it was trained with")
+        wanted = {"random": torch.get_rng_state()}
+        for name, parameter in self.model.named_parameters():
+            wanted |= {f"{group}.{name}": parameter for group in ("model", "best", "optimizer.exp_avg", "optimizer.exp_avg_sq")}
+            wanted[f"optimizer.step.{name}"] = torch.zeros(())
+        found, like = ({name: (tensor.shape, tensor.dtype) for name, tensor in group.items()} for group in (tensors, wanted))
+        if found != like:
+            raise InputError(f"{path}: its tensors do not fit this log and its mapping; use those it was trained with")
+        if spoilt := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
+            raise InputError(f"{path}: '{spoilt[0]}' holds numbers that are not finite; start anew or use an older one")
+        torch.set_rng_state(tensors.pop("random"))
+        tensors = {name: tensor.to(self.config.device) for name, tensor in tensors.items()}
+        names = [name for name, _ in self.model.named_parameters()]
+        self._put({name: tensors[f"model.{name}"] for name in names})
+        self.best = {name: tensors[f"best.{name}"] for name in names}
+        for name, parameter in self.model.named_parameters():
+            self.optimizer.state[parameter] = {key: tensors[f"optimizer.{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
+        self.history, self.epochs_done = history, done
 
 
 def half_precision(config: Config) -> torch.autocast:
@@ -497,7 +537,7 @@ def command_line(parser: argparse.ArgumentParser, arguments: list[str] | None = 
             raise InputError(f"--set {item}: write it as key=value")
         try:
             changes[key] = json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # a text; or too many digits or brackets, which its key refuses as a text
             changes[key] = value
     return given, changes
 
@@ -508,6 +548,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--history", metavar="CSV", help="write losses and gradient norms by epoch here as well")
     given, changes = command_line(parser, arguments)
     config = read_config(given.config, changes)
+    for option, path in (("--report", given.report), ("--history", given.history)):
+        if path and Path(path).is_dir():  # better told before the training than after it
+            raise InputError(f"{option} {path}: is a folder; give the name of a file")
     join_workers(config.device)
     trainer = Trainer(config)
     if rank() == 0:
