@@ -464,7 +464,7 @@ def test_an_error_is_said(changes, said):
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_its_whole_epochs(monkeypatch, tmp_path):
     live = LiveRun(small_config(epochs=9, out=str(tmp_path / "live")), small_data())
-    factors = iter([1.0] * 15 + [np.nan] * 100)  # two a batch, five batches an epoch
+    factors = iter([1.0] * 7 + [np.nan] * 100)  # five batches an epoch
     monkeypatch.setattr(training, "multi_objective_loss", lambda *given: multi_objective_loss(*given) * next(factors))
     live.start()
     live.wait(60)
