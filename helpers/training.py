@@ -258,6 +258,7 @@ class Trainer:
         self.parameters = list(self.model.parameters())
         self.optimizer = torch.optim.AdamW(self.parameters, lr=config.learning_rate,
                                            weight_decay=config.weight_decay, fused=True)
+        self.random: Tensor | None = None  # the random state to go on from: others may draw numbers between two epochs
         self.weights = torch.arange(1, config.tgt_seq_len + 1, device=config.device) ** -config.step_decay if config.step_decay else None
         self.history: list[dict] = []
         self.epochs_done = self.saved = 0  # saved: as many epochs need no more saving
@@ -289,8 +290,10 @@ class Trainer:
 
         It is trained whole or not at all: where it breaks off, weights, optimiser, random state and history are as before.
         """
+        self.random = torch.get_rng_state() if self.random is None else self.random
         before = self._state()
         try:
+            torch.set_rng_state(self.random)
             self._epoch()
         except BaseException:  # an interrupt too
             self._take(*before)
@@ -334,6 +337,7 @@ class Trainer:
             self.history += [{"epoch": epoch, "measure": measure, "name": name, "value": value}
                              for name, value in zip(names, values.tolist())]
         self.epochs_done += 1
+        self.random = torch.get_rng_state()
         table = self.epochs()
         if table["best"].iloc[-1]:
             self.best = self._weights()
@@ -426,7 +430,7 @@ class Trainer:
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
         for name, parameter in self.model.named_parameters():
             tensors |= {f"optimizer.{key}.{name}": value.clone() for key, value in self.optimizer.state[parameter].items()}
-        return tensors | {"random": torch.get_rng_state()}, list(self.history), self.epochs_done
+        return tensors | {"random": self.random}, list(self.history), self.epochs_done
 
     def _take(self, tensors: dict[str, Tensor], history: list[dict], epochs_done: int) -> None:
         """Puts a state in the place of the present one."""
@@ -438,8 +442,7 @@ class Trainer:
         states = {key: group(f"optimizer.{key}.") for key in ("step", "exp_avg", "exp_avg_sq")}
         for name, parameter in self.model.named_parameters():  # before its first step a parameter has no state
             self.optimizer.state[parameter] = {key: states[key][name] for key in states} if name in states["step"] else {}
-        torch.set_rng_state(tensors["random"])
-        self.history, self.epochs_done = history, epochs_done
+        self.random, self.history, self.epochs_done = tensors["random"], history, epochs_done
 
     def save(self) -> None:
         """Writes the tables and then the checkpoint; each takes the old one's place when it is whole.
