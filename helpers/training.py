@@ -14,14 +14,16 @@ import math
 import os
 import sys
 import zlib
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Iterator
 
 import numpy as np
 import pandas as pd
 import torch
 import torch.distributed as dist
+from filelock import FileLock, Timeout
 from matplotlib.figure import Figure
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -288,9 +290,10 @@ class Trainer:
         self.parameters = list(self.model.parameters())
         self.optimizer = torch.optim.AdamW(self.parameters, lr=config.learning_rate,
                                            weight_decay=config.weight_decay, fused=True)
+        self.random: Tensor | None = None  # the random state to go on from: others may draw numbers between two epochs
         self.weights = torch.arange(1, config.tgt_seq_len + 1, device=config.device) ** -config.step_decay if config.step_decay else None
         self.history: list[dict] = []
-        self.epochs_done = 0
+        self.epochs_done = self.saved = 0  # saved: as many epochs need no more saving
         self.best: dict[str, Tensor] = self._weights()
         if config.model_checkpoint:
             self.load(config.model_checkpoint)
@@ -298,15 +301,38 @@ class Trainer:
     # -- the loop
 
     def fit(self) -> "Trainer":
-        """Trains up to the last epoch; after each, the checkpoint and the tables are in `config.out`, where that is set."""
-        while self.epochs_done < self.config.epochs:
-            self.epoch()
-            if self.config.out and rank() == 0:
-                self.save()
+        """Trains up to the last epoch; after each, the checkpoint and the tables are in `config.out`, where that is set.
+
+        Where it breaks off, by an interrupt or a full disk, another call goes on as if nothing had happened.
+        """
+        if self.saved >= self.config.epochs:  # so nothing is touched, such as the folder of a run that is finished
+            return self
+        writes = self.config.out and rank() == 0
+        with alone_in(Path(self.config.out)) if writes else nullcontext():
+            while self.saved < self.config.epochs:
+                if self.epochs_done == self.saved:
+                    self.epoch()
+                if writes:
+                    self.save()
+                self.saved = self.epochs_done
         return self
 
     def epoch(self) -> None:
-        """Trains one epoch and measures the validation loss after it; TrainingStopped where a loss is not finite."""
+        """Trains one epoch and measures the validation loss after it; TrainingStopped where a number is not finite.
+
+        It is trained whole or not at all: where it breaks off, weights, optimiser, random state and history are as before.
+        """
+        self.random = torch.get_rng_state() if self.random is None else self.random
+        before = self._state()
+        try:
+            torch.set_rng_state(self.random)
+            self._epoch()
+        except BaseException:  # an interrupt too
+            self._take(*before)
+            self.optimizer.zero_grad()
+            raise
+
+    def _epoch(self) -> None:
         config, epoch = self.config, self.epochs_done
         loader = DataLoader(ReadyBatches(self.data.windows[TRAIN], config, epoch), batch_size=1, shuffle=False,
                             num_workers=0, collate_fn=take_it)
@@ -328,7 +354,7 @@ class Trainer:
                 loss = multi_objective_loss(each.detach(), batch.counts, whole=whole)
             losses += loss.detach()
             if (i + 1) % config.grad_accum == 0 or i + 1 == len(loader):
-                self._step(epoch * steps + i // config.grad_accum, config.epochs * steps, gradients)
+                self._step(epoch * steps + i // config.grad_accum, config.epochs * steps, gradients, f"epoch {epoch}, batch {i}")
             if self.watch:
                 self.watch(epoch * len(loader) + i, loss.mean().item())
             if i % 50 == 0:
@@ -336,12 +362,14 @@ class Trainer:
         add_up(losses)
         validation = self._validation()
         self._refuse_not_finite(validation, f"epoch {epoch}, validation after batch {i}")
+        self._refuse_spoiled("weights", dict(self.model.named_parameters()), f"epoch {epoch}, after batch {i}")
         streams = [stream.name for stream in self.data.log.streams]
         for measure, names, values in (("train", self.names, losses / len(loader)), ("validation", self.names, validation),
                                        ("gradient", streams, gradients / steps)):
             self.history += [{"epoch": epoch, "measure": measure, "name": name, "value": value}
                              for name, value in zip(names, values.tolist())]
         self.epochs_done += 1
+        self.random = torch.get_rng_state()
         table = self.epochs()
         if table["best"].iloc[-1]:
             self.best = self._weights()
@@ -365,13 +393,29 @@ class Trainer:
             raise TrainingStopped(f"{where}: the loss of {self.names[int(finite.int().argmin())]} is not finite; "
                                   f"lower learning_rate ({self.config.learning_rate}) or set clip_norm")
 
-    def _step(self, step: int, steps: int, gradients: Tensor) -> None:
+    def _refuse_spoiled(self, what: str, tensors: dict[str, Tensor], where: str) -> None:
+        """Names the first tensor that is not finite, in the order in which gradients go back, and its category or stream."""
+        for name, tensor in reversed(tensors.items()):
+            finite = tensor.isfinite().reshape(len(tensor), -1).all(1)
+            if not finite.all():
+                row, of = int(finite.int().argmin()), ""
+                if name.startswith(("heads.", "embedding.values.")):  # a row for each value
+                    of = f" ({np.repeat(self.names, self.sizes)[row]})"
+                elif name.startswith("encoder") and len(tensor) == len(self.data.log.streams):
+                    of = f" (stream {self.data.log.streams[row].name})"
+                raise TrainingStopped(f"{where}: the {what} of {name}{of} are not finite; "
+                                      f"lower learning_rate ({self.config.learning_rate}) or set clip_norm")
+
+    def _step(self, step: int, steps: int, gradients: Tensor, where: str) -> None:
         """One step of the optimiser; adds the norm of each stream's gradients to `gradients`."""
         add_up(*(p.grad for p in self.parameters))
         streamed = [p.grad for p in self.model.encoder.parameters()]
         gradients += torch.stack([grad.flatten(1).square().sum(1) for grad in streamed]).sum(0).sqrt()
+        norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        if not norm.isfinite():  # one number to look at, before the optimiser uses what it sums up
+            self._refuse_spoiled("gradients", {name: p.grad for name, p in self.model.named_parameters() if p.grad is not None}, where)
         if self.config.clip_norm:
-            torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
+            nn.utils.clip_grads_with_norm_(self.parameters, self.config.clip_norm, norm)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * rate(self.config.schedule, step, steps)
         self.optimizer.step()
@@ -410,23 +454,43 @@ class Trainer:
         for name, parameter in self.model.named_parameters():
             parameter.copy_(weights[name])
 
-    # -- the disk
+    # -- what training changes, and the disk
 
-    def save(self) -> None:
-        """Writes the checkpoint and the tables; each takes the old one's place when it is whole."""
-        out = Path(self.config.out)
-        out.mkdir(parents=True, exist_ok=True)
+    def _state(self) -> tuple[dict[str, Tensor], list[dict], int]:
+        """A copy of all that training changes: tensors by name, the history and the epochs done."""
         tensors = {f"model.{name}": tensor for name, tensor in self._weights().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
         for name, parameter in self.model.named_parameters():
-            tensors |= {f"optimizer.{key}.{name}": value for key, value in self.optimizer.state[parameter].items()}
-        tensors["random"] = torch.get_rng_state()
-        about = {"config": json.dumps(self._identity()), "history": json.dumps(self.history), "epochs_done": str(self.epochs_done)}
-        replace(out / "checkpoint.safetensors", lambda path: save_file({k: v.contiguous() for k, v in tensors.items()}, path, about))
+            tensors |= {f"optimizer.{key}.{name}": value.clone() for key, value in self.optimizer.state[parameter].items()}
+        return tensors | {"random": self.random}, list(self.history), self.epochs_done
+
+    def _take(self, tensors: dict[str, Tensor], history: list[dict], epochs_done: int) -> None:
+        """Puts a state in the place of the present one."""
+        def group(prefix):
+            return {name.removeprefix(prefix): tensor.to(self.config.device) for name, tensor in tensors.items() if name.startswith(prefix)}
+
+        self._put(group("model."))
+        self.best = group("best.")
+        states = {key: group(f"optimizer.{key}.") for key in ("step", "exp_avg", "exp_avg_sq")}
+        for name, parameter in self.model.named_parameters():  # before its first step a parameter has no state
+            self.optimizer.state[parameter] = {key: states[key][name] for key in states} if name in states["step"] else {}
+        self.random, self.history, self.epochs_done = tensors["random"], history, epochs_done
+
+    def save(self) -> None:
+        """Writes the tables and then the checkpoint; each takes the old one's place when it is whole.
+
+        Where a run is killed between the two, the tables are an epoch ahead; going on from the checkpoint writes them again.
+        """
+        out = Path(self.config.out)
+        out.mkdir(parents=True, exist_ok=True)
         replace(out / "history.csv", lambda path: pd.DataFrame(self.history).to_csv(path, index=False))
         replace(out / "epochs.csv", lambda path: self.epochs().to_csv(path, index=False))
         replace(out / "category_ranges.csv", lambda path: self.category_ranges().to_csv(path, index=False))
         write_figure(out / "loss_per_epoch_full.png", plots.loss_per_epoch, self.epochs(), (8, 4.5))
+        tensors, history, done = self._state()
+        about = {"config": json.dumps(self._identity()), "history": json.dumps(history), "epochs_done": str(done)}
+        replace(out / "checkpoint.safetensors", lambda path: write_tensors(path, tensors, about))
+        self.saved = done
 
     def _identity(self) -> dict:
         """What must be the same for a checkpoint to be resumed: all but where it lies and where it runs."""
@@ -468,14 +532,8 @@ class Trainer:
             raise InputError(f"{path}: its tensors do not fit this log and its mapping; use those it was trained with")
         if spoilt := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
             raise InputError(f"{path}: '{spoilt[0]}' holds numbers that are not finite; start anew or use an older one")
-        torch.set_rng_state(tensors.pop("random"))
-        tensors = {name: tensor.to(self.config.device) for name, tensor in tensors.items()}
-        names = [name for name, _ in self.model.named_parameters()]
-        self._put({name: tensors[f"model.{name}"] for name in names})
-        self.best = {name: tensors[f"best.{name}"] for name in names}
-        for name, parameter in self.model.named_parameters():
-            self.optimizer.state[parameter] = {key: tensors[f"optimizer.{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-        self.history, self.epochs_done = history, done
+        self._take(tensors, history, done)
+        self.saved = done
 
 
 def half_precision(config: Config) -> torch.autocast:
@@ -494,6 +552,33 @@ def rate(schedule: str, step: int, steps: int) -> float:
 def show(report: pd.DataFrame) -> str:
     """A report as text, three digits, blanks where nothing is known."""
     return report.astype({"size": "string"}).fillna({"size": ""}).to_string(index=False, float_format="{:.3f}".format, na_rep="")
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keeps a second run out of a run's folder; the lock is the process's, so it goes with it, however that ends."""
+    lock = FileLock(folder / ".lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise InputError(f"{folder}: another run is writing there; wait for its end, or name another folder as 'out'") from None
+    except OSError as error:
+        raise InputError(f"{folder}: nothing can be written there ({error.strerror}); name another folder as 'out'") from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows removes it itself, when it is given back
+            (folder / ".lock").unlink()
+        lock.release()
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, str]) -> None:
+    """Writes a checkpoint."""
+    try:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, about)
+    except SafetensorError as error:  # so a full disk is one kind of error, whatever is written
+        raise OSError(str(error)) from None
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:

@@ -9,7 +9,6 @@ comes from plain functions, so that a notebook can show it without a widget too.
 """
 from __future__ import annotations
 
-import copy
 import dataclasses
 import html
 import threading
@@ -371,18 +370,6 @@ class Stopped(Exception):
     """Somebody pressed stop."""
 
 
-def whole_epoch(run: Trainer) -> None:
-    """Trains one epoch, whole or not at all: where it breaks off, model and optimiser are as they were before."""
-    before = copy.deepcopy((run.model.state_dict(), run.optimizer.state_dict()))
-    try:
-        run.epoch()
-    except BaseException:
-        run.model.load_state_dict(before[0])
-        run.optimizer.load_state_dict(before[1])
-        run.optimizer.zero_grad()
-        raise
-
-
 def validation_floor(data: Data) -> float | None:
     """The mean floor of the windows that an epoch's validation loss is measured on."""
     windows = data.windows[VALIDATION]
@@ -474,10 +461,7 @@ class LiveRun(_Shell):
             self.data = self.data or load_data(config)
             self._floor, self._batches = validation_floor(self.data), len(ReadyBatches(self.data.windows[TRAIN], config, 0))
             self.run = Trainer(config, self.data, progress=False, watch=self._watch)
-            while self.run.epochs_done < config.epochs:
-                whole_epoch(self.run)
-                if config.out:
-                    self.run.save()
+            self.run.fit()
             ended = "Finished"
         except Stopped:
             ended = "Stopped"
