@@ -199,7 +199,7 @@ def read_json(path: str | Path) -> dict:
 
 
 def replace(path: Path, write) -> None:
-    """Writes a file beside its place, by ``write(path)``, and moves it there when it is whole. An OSError names it otherwise."""
+    """Writes a file beside its place, by ``write(path)``, and moves it there when it is whole; an OSError names it otherwise."""
     part = path.with_name(f".part.{path.name}")  # the ending stays: some writers add it where they miss it
     try:
         write(part)
@@ -207,8 +207,8 @@ def replace(path: Path, write) -> None:
             os.fsync(file.fileno())  # or a power cut could leave an empty file in its place
         os.replace(part, path)
     except OSError as error:  # a full disk says what is wrong, but not where
-        raise OSError(f"{path}: not written ({error.strerror or error}); make room or name another folder; what was there before is "
-                      f"whole") from None
+        raise OSError(f"{path}: not written ({error.strerror or error}); make room or name another folder; "
+                      f"what was there before is whole") from None
     finally:
         part.unlink(missing_ok=True)
 

@@ -1,4 +1,5 @@
 """A run that is killed, interrupted, out of disk, doubled or spoiled: what it says, and what it leaves whole."""
+import dataclasses
 import json
 import math
 import multiprocessing
@@ -28,7 +29,7 @@ from helpers import schema, training
 from helpers.schema import InputError
 from helpers.training import Trainer, TrainingStopped, join_workers, read_config
 from helpers.widgets import LiveRun
-from small import SOURCE, STEPS, small_config, small_data, write_log
+from small import small_config, small_data, write_log
 from test_training import CHECKPOINT, ROOT, command, one_line, same, trainer
 
 resource = pytest.importorskip("resource", reason="these faults are brought about as on Linux and macOS")
@@ -41,8 +42,15 @@ SETTINGS = dict(dropout=0.2, shuffle=True, schedule="cosine", grad_accum=2)  # f
 def run_in(out, epochs: int, watch=None) -> Trainer:
     """A run that goes on from the folder's checkpoint, if there is one."""
     checkpoint = Path(out) / CHECKPOINT
-    config = small_config(**SETTINGS, epochs=epochs, out=str(out), model_checkpoint=str(checkpoint) if checkpoint.exists() else None)
+    there = str(checkpoint) if checkpoint.exists() else None
+    config = small_config(**SETTINGS, epochs=epochs, out=str(out), model_checkpoint=there)
     return Trainer(config, small_data(), progress=False, watch=watch)
+
+
+def write_config(folder: Path, **changes) -> None:
+    """Writes mine.json, a small configuration with its log."""
+    config = dataclasses.asdict(small_config(**write_log(folder), **changes))
+    (folder / "mine.json").write_text(json.dumps(config))
 
 
 def contents(folder: Path) -> tuple[dict, dict]:
@@ -56,7 +64,7 @@ def epochs_in(folder: Path) -> int:
 
 
 def same_run(ours: Path, theirs: Path) -> bool:
-    """Whether both ended alike bit for bit (weights, best weights, optimiser, random state, history, tables) and left nothing else."""
+    """Whether both ended alike bit for bit, weights, optimiser, random state, history and tables, and left nothing else."""
     (about, tensors), (their_about, their_tensors) = contents(ours), contents(theirs)
     return (about == their_about and same(tensors, their_tensors) and {path.name for path in ours.iterdir()} == NAMES
             and all((ours / name).read_bytes() == (theirs / name).read_bytes() for name in TABLES))
@@ -79,6 +87,7 @@ def start():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
         patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # two threads on one free core would wait for each other at full speed
         context, started = multiprocessing.get_context("forkserver"), []
         context.set_forkserver_preload(["pytest", "test_faults", "ready"])
 
@@ -167,7 +176,8 @@ def train_to_a_kill(pipe, out, function, call):
     run_in(out, 2).fit()
 
 
-@pytest.mark.parametrize("function, call", [("replace", 1), ("replace", 5), ("replace", 7), ("replace", 10), ("save_file", 2), ("to_csv", 4)])
+@pytest.mark.parametrize("function, call", [("replace", 1), ("replace", 5), ("replace", 7), ("replace", 10),
+                                            ("save_file", 2), ("to_csv", 4)])
 def test_a_run_killed_while_it_saves_goes_on_bit_for_bit(start, unbroken, tmp_path, function, call):
     process, _ = start(train_to_a_kill, tmp_path, function, call)
     process.join(60)
@@ -268,8 +278,11 @@ def remove_folder(out: Path) -> None:
     out.rmdir()
 
 
-@pytest.mark.parametrize("fault", [lambda out: (out / CHECKPOINT).unlink(), lambda out: (out / CHECKPOINT).write_bytes(b"another's"), remove_folder],
-                         ids=["removed", "replaced", "folder removed"])
+@pytest.mark.parametrize("fault", [
+    pytest.param(lambda out: (out / CHECKPOINT).unlink(), id="removed"),
+    pytest.param(lambda out: (out / CHECKPOINT).write_bytes(b"another's"), id="replaced"),
+    pytest.param(remove_folder, id="folder removed"),
+])
 def test_a_checkpoint_that_goes_away_under_a_run_is_written_again(unbroken, tmp_path, fault):
     run = run_in(tmp_path / "run", 3, lambda batch, _: fault(tmp_path / "run") if batch == 7 else None)
     run.fit()
@@ -339,30 +352,39 @@ def test_a_second_live_run_in_a_folder_says_that_it_is_refused(tmp_path):
 
 # -- interrupted
 
-def train_through_interrupts(pipe, out, epochs):
-    """Says "training" when it begins, then for each interrupt whether the run is as after its last whole epoch."""
-    def watch(*_):
-        if not told:
-            told.append(1)
-            pipe.send("training")
+def rest_at(batch: int, tell):
+    """Watches a run: at a batch it tells, once, and rests until it is interrupted."""
+    told = []
 
-    run = run_in(out, epochs, watch)
+    def watch(number, _):
+        if number == batch and not told:
+            told.append(number)
+            tell()
+            time.sleep(60)
+
+    return watch
+
+
+def train_through_interrupts(pipe, out, epochs):
+    """Says "training" in the midst of a step of two batches, then each time it begins; and of each interrupt what it leaves."""
+    run = run_in(out, epochs, rest_at(7, lambda: pipe.send("training")))
     while run.saved < epochs:
-        told = []
         try:
             run.fit()
         except KeyboardInterrupt:
-            whole = run_in(out, epochs)  # which draws numbers, too
-            pipe.send((run.epochs_done - whole.epochs_done, same(run._weights(), whole._weights()), all(p.grad is None for p in run.parameters)))
+            whole, told = run_in(out, epochs), iter([False])  # which draws numbers, too
+            run.watch = lambda *_: next(told, True) or pipe.send("training")
+            alike = same(run._weights(), whole._weights())
+            pipe.send((run.epochs_done - whole.epochs_done, alike, all(p.grad is None for p in run.parameters)))
     pipe.send("done")
 
 
 def test_an_interrupted_run_is_as_after_its_last_whole_epoch_and_fit_goes_on_bit_for_bit(start, unbroken, tmp_path):
     process, pipe = start(train_through_interrupts, tmp_path, 6)
     draw = random.Random(0)
-    for _ in range(6):
+    for i in range(6):
         assert heard(pipe) == "training"
-        time.sleep(draw.uniform(0, 0.2))
+        time.sleep(draw.uniform(0, 0.1) if i else 0)
         os.kill(process.pid, signal.SIGINT)
         unsaved, alike, no_gradients = heard(pipe)
         assert no_gradients and (unsaved == 1 or (unsaved, alike) == (0, True))  # 1: while it saved
@@ -371,25 +393,28 @@ def test_an_interrupted_run_is_as_after_its_last_whole_epoch_and_fit_goes_on_bit
 
 
 def test_a_kernel_that_is_interrupted_in_an_epoch_goes_on_in_the_next_cell(unbroken, tmp_path):
-    manager, client = start_new_kernel(env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])})
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    manager, client = start_new_kernel(env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path})
 
-    def reply(cell):
+    def reply(cell: str) -> dict:
         while (message := client.get_shell_msg(timeout=60))["parent_header"].get("msg_id") != cell:
             pass
         return message["content"]
 
+    def run(code: str) -> dict:
+        return reply(client.execute(code))
+
     try:
-        setup = f"import torch; torch.set_num_threads(1)\nfrom test_faults import run_in\nrun = run_in({str(tmp_path)!r}, 6)"
-        assert reply(client.execute(setup))["status"] == "ok"
+        out, resting = tmp_path / "run", tmp_path / "resting"
+        run("from test_faults import *\n"
+            f"run = run_in({str(out)!r}, 2, rest_at(7, Path({str(resting)!r}).touch))")
         cell = client.execute("run.fit()")
-        while not (tmp_path / CHECKPOINT).exists():
-            time.sleep(0.01)
-        time.sleep(0.1)
+        while not resting.exists():
+            time.sleep(0.05)
         manager.interrupt_kernel()
-        assert reply(cell)["ename"] == "KeyboardInterrupt"
-        assert 1 <= epochs_in(tmp_path) < 6
-        assert reply(client.execute("assert all(p.grad is None for p in run.parameters)\nrun.fit()"))["status"] == "ok"
-        assert same_run(tmp_path, unbroken(6))
+        assert reply(cell)["ename"] == "KeyboardInterrupt" and epochs_in(out) == 1
+        assert run("assert run.epochs_done == 1 and all(p.grad is None for p in run.parameters)\nrun.fit()")["status"] == "ok"
+        assert same_run(out, unbroken(2))
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
@@ -443,7 +468,7 @@ def test_weights_that_no_window_shows_to_be_spoiled_are_not_saved_either(tmp_pat
 
 def work(pipe, rank: int, port: int, changes: dict):
     """One of two workers, told by its surroundings what torchrun would tell it."""
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     join_workers("cpu")
     try:
         run = trainer(**changes).fit()
@@ -460,14 +485,14 @@ def two_workers(start, changes: dict) -> list:
     return [heard(pipe) for _, pipe in [start(work, rank, port, changes) for rank in (0, 1)]]
 
 
-@pytest.mark.parametrize("changes", [{}, {"batch_size": 7}, {"batch_size": 9, "grad_accum": 2, "shuffle": True, "clip_norm": 0.5, "step_decay": 0.5}])
+@pytest.mark.parametrize("changes", [{}, {"batch_size": 7}, {"batch_size": 9, "grad_accum": 2, "clip_norm": 0.5, "step_decay": 0.5}],
+                         ids=["even", "odd", "odd, in steps of two"])
 def test_two_workers_train_as_one_process_and_write_one_run(start, tmp_path, changes):
     (ours, weights), (theirs, their_weights) = two_workers(start, changes | {"out": str(tmp_path)})
     alone = trainer(**changes).fit()
     assert ours == theirs and weights == their_weights
-    key = ["epoch", "measure", "name"]
     pd.testing.assert_frame_equal(pd.DataFrame(ours), pd.DataFrame(alone.history), rtol=0, atol=1e-5)
-    assert {path.name for path in tmp_path.iterdir()} == NAMES and len(pd.read_csv(tmp_path / "history.csv").drop_duplicates(key)) == 2 * 41
+    assert {path.name for path in tmp_path.iterdir()} == NAMES and len(pd.read_csv(tmp_path / "history.csv")) == 2 * 41
 
 
 def test_fewer_windows_than_workers_are_refused_in_a_line(start):
@@ -477,9 +502,7 @@ def test_fewer_windows_than_workers_are_refused_in_a_line(start):
 
 @pytest.mark.parametrize("dies", [1, pytest.param(0, marks=pytest.mark.long)])
 def test_a_worker_that_dies_ends_the_others_within_seconds_and_is_named(tmp_path, dies):
-    settings = {"src_seq_len": SOURCE, "tgt_seq_len": STEPS, "epochs": 10_000, "batch_size": 8, "batches": 100, "learning_rate": 1e-3,
-                "model": {"d_model": 8, "num_heads": 2}, "out": str(tmp_path / "run"), **write_log(tmp_path)}
-    (tmp_path / "mine.json").write_text(json.dumps(settings))
+    write_config(tmp_path, epochs=10_000, batches=100, out=str(tmp_path / "run"))
     with open(tmp_path / "said", "w") as said:
         torchrun = subprocess.Popen([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
                                      "-m", "helpers.training", str(tmp_path / "mine.json")], stdout=said, stderr=said, cwd=tmp_path,
@@ -511,9 +534,7 @@ def train_configured(pipe, path, out):
 
 
 def test_a_run_is_the_same_in_another_process(start, tmp_path):
-    settings = {"src_seq_len": SOURCE, "tgt_seq_len": STEPS, "epochs": 2, "batch_size": 8, "batches": 5, "learning_rate": 1e-3,
-                "model": {"d_model": 8, "num_heads": 2}, **SETTINGS, **write_log(tmp_path)}
-    (tmp_path / "mine.json").write_text(json.dumps(settings))
+    write_config(tmp_path, **SETTINGS)
     assert command("mine.json", "--set", "out=one", cwd=tmp_path).returncode == 0
     process, _ = start(train_configured, tmp_path / "mine.json", tmp_path / "two")
     process.join(60)
