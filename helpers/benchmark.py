@@ -1,6 +1,6 @@
 """How fast the network is, against what one would write otherwise, and how its cost grows.
 
-    python -m helpers.benchmark [--threads 2] [--out build/benchmark]      # some ten minutes
+    python -m helpers.benchmark [--threads 2] [--out build/benchmark]      # some eight minutes
 
 What is compared takes turns, so that a neighbour who slows the machine down slows all alike, and the ratio of each
 turn is what counts. FOLDER then holds benchmark.csv (a row per figure: its median over the turns and its quartiles)
@@ -16,6 +16,7 @@ import re
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Callable
@@ -318,8 +319,8 @@ def peak_memory() -> float:
 
 
 def in_a_process_of_its_own(function: Callable, argument) -> tuple[float, float]:
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, (argument,))
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, argument).result()
 
 
 def the_memory(progress: tqdm) -> list[dict]:

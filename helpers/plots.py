@@ -456,11 +456,11 @@ def speed_by_batch(axes: Axes, table: pd.DataFrame) -> Axes:
     rows = table[table["part"] == "forms"]
     for (name, of_form), colour, marker in zip(rows.groupby("name", sort=False), _COLOURS, _MARKERS):
         for (d_model, line), style in zip(of_form.groupby("d_model"), ("-", "--", ":")):
-            axes.plot(line["batch"].astype(int), line["value"], style, marker=marker, color=colour, label=f"{name}, d_model {d_model}")
+            axes.plot(line["batch"].astype(int), line["value"], style, marker=marker, color=colour, label=f"{name}, {d_model}")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks(sorted(set(rows["batch"])), sorted(set(rows["batch"])))
-    axes.legend(frameon=False, fontsize=11, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3)
+    axes.legend(frameon=False, fontsize=11, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, title="form, d_model")
     return _finish(axes, xlabel="windows in a batch", ylabel="windows per second", title="A training step in three forms")
 
 
