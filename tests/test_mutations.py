@@ -75,9 +75,10 @@ MUTATIONS = [
              ("test_losses.py::test_evaluation_leaves_the_model_in_its_mode_and_uses_no_dropout",)),
     # training
     Mutation("optimiser's step", "training", "self.optimizer.step()", "pass", ("test_training.py::test_another_network_is_trained_in_the_place_of_ours",)),
-    Mutation("zero_grad", "training", "self.optimizer.zero_grad()", "pass", ("test_training.py::test_each_step_is_of_its_own_gradients",)),
+    Mutation("zero_grad", "training", "self.optimizer.step()\n        self.optimizer.zero_grad()", "self.optimizer.step()",
+             ("test_training.py::test_each_step_is_of_its_own_gradients",)),
     Mutation("grad_accum's division", "training", " / in_step", "", ("test_training.py::test_two_accumulated_batches_of_8_make_the_step_of_one_of_16",)),
-    Mutation("clipping", "training", "torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)", "pass",
+    Mutation("clipping", "training", "nn.utils.clip_grads_with_norm_(self.parameters, self.config.clip_norm, norm)", "pass",
              ("test_training.py::test_gradients_are_clipped_to_the_length_asked_for",)),
     Mutation("weight decay", "training", "weight_decay=config.weight_decay", "weight_decay=0.0", ("test_training.py::test_weight_decay_shrinks_every_weight",)),
     Mutation("schedule", "training", " * rate(self.config.schedule, step, steps)", "", ("test_training.py::test_the_configured_rate_is_the_one_that_steps",)),
@@ -86,7 +87,7 @@ MUTATIONS = [
              ("test_training.py::test_the_best_epoch_has_the_least_validation_loss_and_its_weights_are_kept_and_evaluated",)),
     Mutation("the test part chooses", "training", "windows = self.data.windows[VALIDATION]", "windows = self.data.windows[TEST]",
              ("test_training.py::test_monitors_give_the_mean_loss_of_each_category_and_the_gradient_of_each_stream",)),
-    Mutation("the dice of a resumed run", "training", 'torch.set_rng_state(tensors["random"])', "pass", (RESUMED,)),
+    Mutation("the dice of a resumed run", "training", "torch.set_rng_state(self.random)", "pass", (RESUMED,)),
 ]
 
 
