@@ -20,8 +20,8 @@ run: $(READY)
 	$(BIN)/python -m helpers.course
 
 test: $(READY)
-	$(BIN)/python -m pytest tests -m "not long" --cov=helpers --cov-branch --cov-report=term
-	$(if $(NOTEBOOKS),$(BIN)/python -m pytest --nbval --nbval-current-env notebooks)
+	$(BIN)/python -m pytest tests -m "not long" -n 2 --dist loadscope --cov=helpers --cov-branch --cov-report=term
+	$(if $(NOTEBOOKS),$(BIN)/python -m pytest --nbval --nbval-current-env -n 2 --dist loadscope notebooks)
 
 test-long: $(READY)
 	$(BIN)/python -m pytest tests -m long

@@ -41,7 +41,7 @@ from helpers.windows import Batch
 
 STREAMS, LENGTH, IDS, REFERENCE_EPOCHS = 7, 20, 100, 20  # of the reference run; LENGTH of histories and of targets
 BATCHES, WIDTHS = (16, 64, 256), (32, 64, 128)
-SECONDS, LEAST = 8, 5  # each comparison takes turns for as long, and at least as often
+SECONDS, LEAST, TURN = 8, 5, 0.1  # each comparison takes turns for so many seconds and at least so often; a turn's seconds
 EVENTS, RUNS = (10_000, 100_000, 1_000_000), (1, 4, 16)  # events in a log, epochs of a run
 AXES = {"streams": (1, 2, 4, 8, 16), "source length": (5, 10, 20, 40, 80, 160), "target length": (5, 10, 20, 40, 80),
         "carry": (1, 2, 5, 10, 20), "ids": (25, 50, 100, 200, 400, 800)}
@@ -169,17 +169,26 @@ def ladder(categories: list[Category], windows: int, d_model: int) -> dict[str, 
 # -- measuring
 
 def take_turns(steps: dict[str, Step], seconds: float = SECONDS, least: int = LEAST) -> pd.DataFrame:
-    """The seconds of each step in each turn: a column per step, a row per turn. The first turn is not counted."""
-    names, turns, end = list(steps), [], None
-    while end is None or time.perf_counter() < end or len(turns) < least + 1:
-        turn = []
-        for name in names if len(turns) % 2 else names[::-1]:
-            start = time.perf_counter()
-            steps[name]()
-            turn.append(time.perf_counter() - start)
-        turns.append(turn if len(turns) % 2 else turn[::-1])
-        end = end or time.perf_counter() + seconds
-    return pd.DataFrame(turns[1:], columns=names)
+    """The seconds of each step in each turn: a column per step, a row per turn.
+
+    In its turn a short step runs again and again for as long as TURN, since what another one leaves in the caches is of
+    no use to the first run. How often, a first turn tells, which is not counted.
+    """
+    first = {name: _seconds(step) for name, step in steps.items()}
+    times = {name: max(1, round(TURN / taken)) for name, taken in first.items()}
+    turns, end = [], time.perf_counter() + seconds
+    while time.perf_counter() < end or len(turns) < least:
+        names = list(steps)[::-1] if len(turns) % 2 else list(steps)  # who begins takes turns too
+        turns.append({name: _seconds(steps[name], times[name]) for name in names})
+    return pd.DataFrame(turns, columns=list(steps))
+
+
+def _seconds(step: Step, times: int = 1) -> float:
+    """How long a step takes, the mean of so many."""
+    start = time.perf_counter()
+    for _ in range(times):
+        step()
+    return (time.perf_counter() - start) / times
 
 
 def row(part: str, name: str, values, unit: str, **setting) -> dict:

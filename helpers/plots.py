@@ -456,10 +456,10 @@ def speed_by_batch(axes: Axes, table: pd.DataFrame) -> Axes:
     rows = table[table["part"] == "forms"]
     for (name, of_form), colour, marker in zip(rows.groupby("name", sort=False), _COLOURS, _MARKERS):
         for (d_model, line), style in zip(of_form.groupby("d_model"), ("-", "--", ":")):
-            axes.plot(line["batch"].astype(int), line["value"], style, marker=marker, color=colour, label=f"{name}, {d_model}")
+            axes.plot(line["batch"].astype(int), line["value"], style, marker=marker, color=colour, label=f"{name}, {int(d_model)}")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    axes.set_xticks(sorted(set(rows["batch"])), sorted(set(rows["batch"])))
+    axes.set_xticks(batches := sorted(set(rows["batch"].astype(int))), batches)
     axes.legend(frameon=False, fontsize=11, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, title="form, d_model")
     return _finish(axes, xlabel="windows in a batch", ylabel="windows per second", title="A training step in three forms")
 
@@ -469,7 +469,7 @@ def growth(axes: Axes, table: pd.DataFrame) -> Axes:
     rows, most = table[table["part"] == "growth"], 1.0
     for (name, line), colour, marker in zip(rows.groupby("name", sort=False), _COLOURS, _MARKERS):
         size = line["size"].astype(float) / float(line["size"].iloc[0])
-        axes.plot(size, line["value"] / line["value"].iloc[0], "-", marker=marker, color=colour, label=f"{name}, from {line['size'].iloc[0]}")
+        axes.plot(size, line["value"] / line["value"].iloc[0], "-", marker=marker, color=colour, label=f"{name}, from {int(line['size'].iloc[0])}")
         most = max(most, size.max())
     axes.plot([1, most], [1, most], ":", color=GREY, label="in proportion")
     axes.set_xscale("log", base=2)

@@ -2,6 +2,7 @@
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -86,11 +87,15 @@ def test_every_form_and_every_trick_lowers_its_loss_on_one_batch(monkeypatch):
             assert category_losses(model(batch), batch.target, sizes).mean() < first
 
 
-def test_turns_are_paired_and_the_first_is_not_counted():
+def test_turns_are_paired_and_short_steps_are_repeated(monkeypatch):
     calls = []
-    table = take_turns({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, seconds=0, least=4)
-    assert list(table) == ["a", "b"] and len(table) == 4 and len(calls) == 10
-    assert calls[:4] in (["a", "b", "b", "a"], ["b", "a", "a", "b"])  # who begins takes turns too
+    steps = {"short": lambda: (time.sleep(0.01), calls.append("s")), "long": lambda: (time.sleep(0.1), calls.append("l"))}
+    monkeypatch.setattr(benchmark, "TURN", 0.05)
+    table = take_turns(steps, seconds=0, least=4)
+    assert list(table) == ["short", "long"] and len(table) == 4
+    turns = "".join(calls)[2:]  # the first turn is not counted
+    assert re.fullmatch("(s{3,6})ll(s{3,6})(s{3,6})ll(s{3,6})", turns)  # who begins takes turns too
+    assert table["short"].between(0.01, 0.04).all() and table["long"].between(0.1, 0.2).all()
 
 
 def test_recorded_products_are_those_of_the_step():
@@ -124,7 +129,7 @@ def allocate(megabytes: int) -> float:
 
 @pytest.mark.long
 def test_a_whole_run_writes_its_table_and_its_figure(tmp_path, monkeypatch, capsys):
-    for name, value in dict(SECONDS=0, LEAST=1, BATCHES=(2, 4), WIDTHS=(8, 16), EVENTS=(3000, 6000), AXES={"streams": (1, 2), "carry": (1, 2)},
+    for name, value in dict(SECONDS=0, LEAST=1, TURN=0, BATCHES=(2, 4), WIDTHS=(8, 16), EVENTS=(3000, 6000), AXES={"streams": (1, 2), "carry": (1, 2)},
                             RUNS=(1, 2)).items():
         monkeypatch.setattr(benchmark, name, value)
     monkeypatch.setattr(benchmark, "tqdm", lambda **options: tqdm(disable=True))

@@ -446,3 +446,24 @@ NOTHING, SERIES = pd.DataFrame(), pd.Series([1.0, 2.0], ["a", "b"])
 def test_what_cannot_be_drawn_is_refused_in_words(draw, said):
     with pytest.raises(InputError, match=re.escape(said)):
         draw(Figure().subplots())
+
+
+def test_speed_by_batch(axes):
+    rows = [{"part": "forms", "name": name, "batch": batch, "d_model": d_model, "value": value * batch / d_model}
+            for name, value in (("ours", 40.0), ("plain", 10.0)) for d_model in (32, 64) for batch in (16, 64)]
+    plots.speed_by_batch(axes, pd.DataFrame([*rows, {"part": "growth", "name": "carry", "size": 1, "value": 1.0}]))
+    drawn = lines(axes)
+    assert legend(axes) == list(drawn) == ["ours, 32", "ours, 64", "plain, 32", "plain, 64"]
+    draws(drawn["plain, 64"], [16, 64], [2.5, 10])
+    assert axes.get_xscale() == axes.get_yscale() == "log" and ticks(axes.get_xticklabels()) == ["16", "64"]
+
+
+def test_growth(axes):
+    rows = [{"part": "growth", "name": name, "size": size, "value": value} for name, size, value in
+            (("streams", 1, 5.0), ("streams", 4, 10.0), ("ids", 25, 8.0), ("ids", 200, 12.0))]
+    plots.growth(axes, pd.DataFrame([*rows, {"part": "exponent of growth", "name": "ids", "size": 200, "value": 0.3}]))
+    drawn = lines(axes)
+    assert legend(axes) == list(drawn) == ["streams, from 1", "ids, from 25", "in proportion"]
+    draws(drawn["streams, from 1"], [1, 4], [1, 2])
+    draws(drawn["ids, from 25"], [1, 8], [1, 1.5])
+    draws(drawn["in proportion"], [1, 8], [1, 8])
