@@ -210,9 +210,9 @@ def test_the_data_card_quotes_the_stored_benchmark(first, rows):
     assert card_table(first) == rows()
 
 
-def test_the_stored_benchmark_shows_what_the_project_promises():
-    assert value("speed of ours", "against plain, whole batches", batch=16, d_model=32) >= 4
-    assert value("speed of ours", "against plain, window by window", batch=16, d_model=32) >= 30
+def test_the_stored_benchmark_shows_what_the_data_card_says():
+    ours = stored().query("part == 'speed of ours'")
+    assert (ours["low"] > 3).all()  # more than three times as fast at every size
     assert value("products", "share of the products' rate", batch=256, d_model=128) >= 30
     assert value("reading", "peak memory", size=1_000_000) < 1000
     exponents = stored().query("part == 'exponent of growth' and name in ('streams', 'source length')")["value"]
