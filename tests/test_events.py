@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -99,15 +100,18 @@ def test_csv_gzip_and_parquet_of_the_same_data_read_alike(workplace, workplace_l
 
 
 MEMORY = """
-import resource, sys
+import sys
+from pathlib import Path
+from helpers.benchmark import peak_memory
 from helpers.training import Config, load_data
 log, mapping = sys.argv[1:]
 assert len(load_data(Config(log=log, mapping=mapping)).log) == 1_000_000
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+print(peak_memory())  # in MB; of this process alone, where getrusage begins at what its parent held
 """
 
 
 @pytest.mark.long
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system does not tell the most memory that a process has held")
 def test_a_million_events_fit_in_a_gigabyte(tmp_path):
     log = pd.read_csv(DATA / "workplace.csv.gz", dtype=str, keep_default_na=False)
     log = log.iloc[np.arange(1_000_000) % len(log)].copy()
@@ -117,7 +121,7 @@ def test_a_million_events_fit_in_a_gigabyte(tmp_path):
     del log
     ran = subprocess.run([sys.executable, "-c", MEMORY, "log.csv", "mapping.json"], cwd=tmp_path, capture_output=True, text=True,
                          env=os.environ | {"PYTHONPATH": str(DATA.parent)})
-    assert int(ran.stdout) < 1e9, ran.stderr
+    assert 300 < float(ran.stdout) < 1000, ran.stderr
 
 
 def test_a_value_first_seen_after_training_is_unknown_and_unseen(read):
