@@ -566,6 +566,8 @@ def alone_in(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"{folder}: nothing can be written there ({error.strerror}); name another folder as 'out'") from None
     try:
+        for part in folder.glob(".part.*"):  # what a run that was killed had begun to write
+            part.unlink()
         yield
     finally:
         with suppress(OSError):  # Windows removes it itself, when it is given back
