@@ -1,6 +1,6 @@
 """How fast the network is, against what one would write otherwise, and how its cost grows.
 
-    python -m helpers.benchmark [--threads 2] [--out build/benchmark]      # some eight minutes
+    python -m helpers.benchmark [--threads 2] [--out build/benchmark]      # some six minutes
 
 What is compared takes turns, so that a neighbour who slows the machine down slows all alike, and the ratio of each
 turn is what counts. FOLDER then holds benchmark.csv (a row per figure: its median over the turns and its quartiles)
@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Callable
 from unittest import mock
@@ -39,10 +39,10 @@ from helpers.schema import WORKPLACE, Category, InputError, replace
 from helpers.training import DATA, ROOT, TRAIN, Config, Trainer, evenly_spaced, load_data, read_config, write_table
 from helpers.windows import Batch
 
-STREAMS, LENGTH, IDS, REFERENCE_EPOCHS = 7, 20, 100, 20  # of the reference run; LENGTH of histories and of targets
+STREAMS, LENGTH, IDS = 7, 20, 100  # of the reference run; LENGTH of histories and of targets
 BATCHES, WIDTHS = (16, 64, 256), (32, 64, 128)
 SECONDS, LEAST, TURN = 8, 5, 0.1  # each comparison takes turns for so many seconds and at least so often; a turn's seconds
-EVENTS, RUNS = (10_000, 100_000, 1_000_000), (1, 4, 16)  # events in a log, epochs of a run
+EVENTS, RUNS = (10_000, 100_000, 1_000_000), (1, 8, 64)  # events in a log, epochs of a run
 AXES = {"streams": (1, 2, 4, 8, 16), "source length": (5, 10, 20, 40, 80, 160), "target length": (5, 10, 20, 40, 80),
         "carry": (1, 2, 5, 10, 20), "ids": (25, 50, 100, 200, 400, 800)}
 PRODUCTS = (torch.ops.aten.mm.default, torch.ops.aten.addmm.default, torch.ops.aten.bmm.default, torch.ops.aten.baddbmm.default)
@@ -126,19 +126,24 @@ def forms(categories: list[Category], windows: int, d_model: int) -> dict[str, S
 
 
 def ladder(categories: list[Category], windows: int, d_model: int) -> dict[str, Step]:
-    """From the plain form on whole batches to ours, one trick more at a time; why it gains is said beside it."""
+    """From the plain form on whole batches to ours and beyond, one trick more at a time; why it gains is said beside it."""
     batch, V = random_batch(categories, windows), sum(category.size for category in categories)
     steps = {}
 
-    def add(name: str, model: nn.Module, losses=category_losses, fused: bool = True, attention=None) -> None:
+    def add(name: str, model: nn.Module, losses=category_losses, fused: bool = True, within=nullcontext) -> None:
         step = step_of(model, batch, categories, losses, fused)
-        swapped = (lambda: mock.patch("helpers.model.attend", attention)) if attention else nullcontext
 
         def run() -> None:
-            with swapped():
+            with within():
                 step()
 
         steps[name] = run
+
+    def standard() -> AbstractContextManager:
+        return mock.patch("helpers.model.attend", standard_attention)
+
+    def halves() -> AbstractContextManager:
+        return torch.autocast("cpu", torch.bfloat16)
 
     def plain_with(embedding: type[EventEmbedding] | None = None, one_head: bool = False) -> PlainModel:
         model = plain(categories, d_model)
@@ -153,16 +158,17 @@ def ladder(categories: list[Category], windows: int, d_model: int) -> dict[str, 
     add("one embedding table", plain_with(BagEmbedding), plain_losses)  # one look-up in place of 17 and their 16 sums
     add("gradient from sorted rows", plain_with(EventEmbedding), plain_losses)  # each row is written once, not once an event
     add("one head matrix", plain_with(EventEmbedding, one_head=True), plain_losses)  # one product in place of 17
-    add("probabilities kept", plain_with(EventEmbedding, one_head=True))  # the gradient is p - 1 at the truth: nothing anew
+    add("one softmax, kept", plain_with(EventEmbedding, one_head=True))  # in place of 17; and the gradient is p - 1 at the truth
     every = batched(categories, d_model, form=AllQueries)
-    add("all streams at once", every, attention=standard_attention)  # one product for seven encoders
+    add("all streams at once", every, within=standard)  # one product for seven encoders
     last = batched(categories, d_model)
     last.encoder[-1].read_last = last.encoder[-1].read
-    add("only the last query", last, attention=standard_attention)  # what does not go on is not computed
+    add("only the last query", last, within=standard)  # what does not go on is not computed
     plainer = batched(categories, d_model)
     plainer.encoder[-1].read_last = plainer.encoder[-1].read
     add("attention in plain products", plainer)  # PyTorch's kernel is made for long sequences and wide heads
     add("no keys for one question (ours)", batched(categories, d_model))  # q (W x) = (q W) x: W meets one vector, not 20
+    add("products of 16-bit numbers (off)", batched(categories, d_model), within=halves)  # where the processor has instructions for them
     return steps
 
 
@@ -284,9 +290,10 @@ def the_use(progress: tqdm) -> list[dict]:
     rows = [row("use", name, len(some) / seconds[name], "windows/s", batch=len(some)) for name in seconds]
     progress.update()
     seconds = take_turns({"epoch": trainer.epoch, "loop": forms(categories, 16, 32)["plain, window by window"]})
-    epochs, steps = REFERENCE_EPOCHS, REFERENCE_EPOCHS * trainer.config.batches
+    epochs, steps = trainer.config.epochs, trainer.config.epochs * trainer.config.batches
     rows += [row("reference run", "ours, validation included", epochs * seconds["epoch"], "s"),
-             row("reference run", "plain, window by window, training alone", steps * seconds["loop"], "s")]
+             row("reference run", "plain, window by window, training alone", steps * seconds["loop"], "s"),
+             row("reference run", "ours against plain, window by window", steps * seconds["loop"] / (epochs * seconds["epoch"]), "times")]
     progress.update()
     return rows
 

