@@ -114,7 +114,11 @@ def read_log(path: str | Path, mapping: LogMapping, id_category_size: int = 100)
         else:
             names = _vocabulary(text[part == TRAIN], size - 1, mapping.min_count)
             integers = pd.Index(names, dtype=str).get_indexer(values) + 1
-            add(category, integers, [None, *names], (integers == 0) & (values != ""))
+            unknown = (integers == 0) & (values != "")
+            if (share := unknown[codes[part == TRAIN]].mean()) > 0.1:
+                notes.append(f"{path}, column '{source.column}': {share:.0%} of the training events have a value too rare to be told apart; "
+                             f"raise 'size' of {category} or lower 'min_count'")
+            add(category, integers, [None, *names], unknown)
     return Log(mapping.sized(id_category_size), [Stream(*item) for item in mapping.streams.items()],
                np.stack(columns, 1), np.stack(unseen, 1), sequence, time, part, order, vocabularies, mapping.split.by is None, notes)
 
@@ -128,10 +132,12 @@ def _read_frame(path: Path, mapping: LogMapping, notes: list[str]) -> pd.DataFra
             raise InputError(f"{path}: no such file; check the path")
         if path.is_dir():
             raise InputError(f"{path}: is a folder; give a CSV or Parquet file")
-        frame = _read_parquet(path, wanted) if path.suffix == ".parquet" else _read_csv(path, wanted, notes)
+        if path.suffix.lower() in (".xlsx", ".xls", ".ods"):
+            raise InputError(f"{path}: is a spreadsheet; save it there as CSV in UTF-8")
+        frame = _read_parquet(path, wanted) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(path, wanted, notes)
     except InputError:
         raise
-    except (OSError, EOFError, ValueError, zlib.error, pa.ArrowException) as error:
+    except (OSError, EOFError, ValueError, NotImplementedError, zlib.error, pa.ArrowException) as error:
         raise InputError(f"{path}: cannot be read ({error}); give a whole CSV or Parquet file") from None
     if frame.empty:
         raise InputError(f"{path}: a header and no rows; give a log with events")
@@ -153,7 +159,7 @@ def _places(header: list[str], wanted: list[str], path: Path) -> dict[str, int]:
 def _read_csv(path: Path, wanted: list[str], notes: list[str]) -> pd.DataFrame:
     """Row by row, each value kept once: a million rows as Python's own strings take a gigabyte."""
     text = dict(mode="rt", encoding="utf-8-sig", errors="surrogateescape", newline="")
-    with (gzip.open if path.suffix == ".gz" else open)(path, **text) as file:
+    with (gzip.open if path.suffix.lower() == ".gz" else open)(path, **text) as file:
         rows = _rows(file, path, notes)
         _, header = next(rows, (1, []))
         if not header:
@@ -204,11 +210,15 @@ def _lines(file, path: Path, notes: list[str]) -> Iterator[str]:
 
 def _read_parquet(path: Path, wanted: list[str]) -> pd.DataFrame:
     """Column by column, as text, as in a CSV, so that both are read alike."""
-    _places(pq.read_schema(path).names, wanted, path)
     frame = pd.DataFrame()
-    for column in wanted:  # in Arrow's types: pandas' own make 1.0 of a 1 where blanks stand beside it
-        values = pq.read_table(path, columns=[column])[column].to_pandas(types_mapper=pd.ArrowDtype)
-        frame[column] = values.astype("string").fillna("").astype(str).str.strip().astype("category")
+    with pq.ParquetFile(path) as file:
+        _places(file.schema_arrow.names, wanted, path)
+        for column in wanted:
+            if pa.types.is_nested(kind := file.schema_arrow.field(column).type):
+                raise InputError(f"{path}, column '{column}': holds {kind} in each row, not one value; make a column of each")
+            # In Arrow's types: pandas' own make 1.0 of a 1 where blanks stand beside it.
+            values = file.read([column])[column].to_pandas(types_mapper=pd.ArrowDtype)
+            frame[column] = values.astype("string").fillna("").astype(str).str.strip().astype("category")
     return frame.set_axis(range(2, len(frame) + 2))
 
 

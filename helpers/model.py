@@ -278,11 +278,14 @@ def rollout(model: MultiStreamModel, batch: Batch, generator: torch.Generator | 
     of a step are independent given the past, as in training. Only the batch's histories and origins are read.
     """
     known = batch.known[:, :, -model.carry:].flatten(1)
+    training = model.training
+    model.eval()
     states, events = model.encode(batch.histories, batch.known), batch.given[:, :1]
     for _ in range(batch.given.shape[1]):
         parts = model.heads(model.decode(events, states, known)[:, -1]).split(model.sizes, -1)
         drawn = [part.argmax(-1) if generator is None else torch.multinomial(part.softmax(-1), 1, generator=generator)[:, 0] for part in parts]
         events = torch.cat([events, torch.stack(drawn, -1)[:, None].int()], 1)
+    model.train(training)
     return events[:, 1:]
 
 

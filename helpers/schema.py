@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import get_args, get_origin, get_type_hints
+from typing import Callable, get_args, get_origin, get_type_hints
 
 # Shifted by one so that 0 stays free: January = 1, the hour from 00:00 = 1, minute 00 = 1.
 TIME_PARTS = {"Month": 14, "Day": 33, "Hour": 25, "Minute": 61}
@@ -22,6 +23,22 @@ class InputError(ValueError):
 
     def __init__(self, message: str):
         super().__init__(" ".join(message.splitlines()))
+
+
+class TrainingStopped(RuntimeError):
+    """Training cannot go on; the message says where it went wrong."""
+
+
+def run_command(main: Callable[[], None], stopped: str) -> None:
+    """Runs a command. What the user can mend ends it in one line, and an interrupt in the line `stopped`."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # a terminal may lack the letters of a log's names
+    try:
+        main()
+    except (InputError, TrainingStopped, OSError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(stopped)
 
 
 def check_table(table, columns: tuple, what: str) -> None:
@@ -121,13 +138,15 @@ class LogMapping:
         names = [category.name for category in self.sized(2)]
         if repeated := [name for name in names if names.count(name) > 1]:
             raise InputError(f"two categories are named '{repeated[0]}'; rename one")
+        if "mean" in names:
+            raise InputError("a category is named 'mean', as the last row of a report is; rename it")
         if self.min_count < 1:
             raise InputError(f"min_count must be at least 1, found {self.min_count}")
         for stream, key in self.streams.items():
             if not stream.isprintable() or set(stream) & set('/\\:'):  # it becomes a folder's name in the ablation
                 raise InputError(f"stream {stream!r}: a name holds none of / \\ : and no line end; rename it")
             if key not in [*names, self.sequence]:
-                raise InputError(f"stream '{stream}': key '{key}' is neither a category nor the sequence column; "
+                raise InputError(f"stream '{stream}': key '{key}' is neither a category nor the sequence column, '{self.sequence}'; "
                                  f"categories are {', '.join(names)}")
 
     def sized(self, id_category_size: int) -> list[Category]:
@@ -185,6 +204,7 @@ def read_json(path: str | Path) -> dict:
 
     try:
         given = json.loads(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=once)
+        json.dumps(given, ensure_ascii=False).encode()  # half a letter, as in "\ud800", is none that can be written
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
     except InputError:
@@ -196,6 +216,14 @@ def read_json(path: str | Path) -> dict:
     if not isinstance(given, dict):
         raise InputError(f"{path}: expected a JSON object {{...}}, found {type(given).__name__}; put braces around keys and values")
     return given
+
+
+def make_folder(folder: Path, option: str) -> None:
+    """Makes a folder where there is none; an InputError names the option that asked for it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{option}: '{folder}' cannot be made a folder ({error.strerror}); name another") from None
 
 
 def replace(path: Path, write) -> None:

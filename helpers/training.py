@@ -12,7 +12,7 @@ import argparse
 import json
 import math
 import os
-import sys
+import zipfile
 import zlib
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, fields
@@ -35,7 +35,7 @@ from helpers import plots
 from helpers.events import TEST, TRAIN, VALIDATION, Log, read_log
 from helpers.losses import Evaluation, category_losses, evaluate, fit_baselines, multi_objective_loss
 from helpers.model import MultiStreamModel
-from helpers.schema import MOST, WORKPLACE, InputError, filled, read_json, read_mapping, replace
+from helpers.schema import MOST, WORKPLACE, InputError, TrainingStopped, filled, make_folder, read_json, read_mapping, replace, run_command
 from helpers.windows import Batch, Windows
 from helpers.world import DATA
 
@@ -142,7 +142,7 @@ def check_config(config: Config, where: str) -> None:
             raise InputError(f"{where}, key 'out': '{place}' is not a folder that can be written to; choose another")
     try:
         torch.zeros(1, device=config.device).item()
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, ImportError) as error:
         raise InputError(f"{where}, key 'device': '{config.device}' cannot be used here "
                          f"({str(error).splitlines()[0]}); use cpu") from None
 
@@ -180,7 +180,7 @@ def load_data(config: Config) -> Data:
             raise InputError(f"key 'streams': must name one or more of {', '.join(names)}, each once, found "
                              f"{json.dumps(config.streams):.200}; correct it or write null for all")
         log.streams = [log.streams[names.index(name)] for name in config.streams]
-    floors = None if config.log or config.mapping else np.load(DATA / "floors.npz")["floors"][log.row]
+    floors = None if config.log or config.mapping else read_floors(path)[log.row]
     windows = {}
     try:
         for part in (TRAIN, VALIDATION, TEST):
@@ -188,6 +188,18 @@ def load_data(config: Config) -> Data:
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return Data(log, windows, floors)
+
+
+def read_floors(log: Path) -> np.ndarray:
+    """The floors of the built-in log, in the order of its rows: (events, C) nats. They have to be of the log beside them."""
+    path = log.with_name("floors.npz")
+    try:
+        with np.load(path) as file:
+            if int(file["log"]) == zlib.crc32(log.read_bytes()):
+                return file["floors"]
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+        pass
+    raise InputError(f"{path}: not whole, or of another log than {log.name}; fetch both anew, or make them by python -m helpers.world")
 
 
 class ReadyBatches(Dataset):
@@ -222,10 +234,6 @@ def evenly_spaced(origins: np.ndarray, most: int) -> np.ndarray:
 def take_it(items: list) -> tuple[Batch, Tensor]:
     """A batch is ready already: nothing to collate."""
     return items[0]
-
-
-class TrainingStopped(RuntimeError):
-    """Training cannot go on; the message says where it went wrong."""
 
 
 # Several processes may train one run together: `torchrun --nproc-per-node K -m helpers.training CONFIG`. Each takes
@@ -270,16 +278,19 @@ class Trainer:
 
     history: a list of {"epoch", "measure", "name", "value"}; the measures are "train" and "validation" (the
     loss of each category, in nats) and "gradient" (the mean norm of each stream's encoder's gradients).
-    model: another network of the same inputs and outputs, to be trained in the place of ours.
-    watch: called after each batch with its number, counted from the run's beginning, and its loss in nats.
+    model: another network to be trained in the place of ours: a MultiStreamModel, or of a class made from it.
+    watch: called after each batch with its number, counted from the run's beginning, and its loss in nats; of several
+    workers each tells its part of the loss.
     """
 
     def __init__(self, config: Config, data: Data | None = None, progress: bool = True, model: nn.Module | None = None,
                  watch: Callable[[int, float], None] | None = None):
         self.config, self.progress, self.watch = config, progress and rank() == 0, watch
-        if config.batch_size < workers():
-            raise InputError(f"key 'batch_size': {config.batch_size} windows cannot be shared by {workers()} workers; start fewer")
         self.data = data or load_data(config)
+        fewest = min(len(self.data.windows[VALIDATION]), *(len(origins) for origins in ReadyBatches(self.data.windows[TRAIN], config, 0).origins))
+        if fewest < workers():
+            raise InputError(f"key 'batch_size': {fewest} windows, the fewest in a batch or in validation, cannot be shared by "
+                             f"{workers()} workers; start fewer")
         log = self.data.log
         self.names = [category.name for category in log.categories]
         self.sizes = [category.size for category in log.categories]
@@ -290,7 +301,6 @@ class Trainer:
         self.parameters = list(self.model.parameters())
         self.optimizer = torch.optim.AdamW(self.parameters, lr=config.learning_rate,
                                            weight_decay=config.weight_decay, fused=True)
-        self.random: Tensor | None = None  # the random state to go on from: others may draw numbers between two epochs
         self.weights = torch.arange(1, config.tgt_seq_len + 1, device=config.device) ** -config.step_decay if config.step_decay else None
         self.history: list[dict] = []
         self.epochs_done = self.saved = 0  # saved: as many epochs need no more saving
@@ -320,12 +330,12 @@ class Trainer:
     def epoch(self) -> None:
         """Trains one epoch and measures the validation loss after it; TrainingStopped where a number is not finite.
 
-        It is trained whole or not at all: where it breaks off, weights, optimiser, random state and history are as before.
+        It is trained whole or not at all: where it breaks off, weights, optimiser and history are as before.
         """
-        self.random = torch.get_rng_state() if self.random is None else self.random
         before = self._state()
         try:
-            torch.set_rng_state(self.random)
+            # What dropout draws depends on seed, epoch and worker alone: so a resumed run goes on as an unbroken one.
+            torch.manual_seed(int(np.random.SeedSequence([self.config.seed, self.epochs_done, rank()]).generate_state(1)[0]))
             self._epoch()
         except BaseException:  # an interrupt too
             self._take(*before)
@@ -347,7 +357,7 @@ class Trainer:
                 logits = self.model(batch)
             each = category_losses(logits, batch.target, self.sizes)
             loss = multi_objective_loss(each, batch.counts, self.weights, whole)
-            self._refuse_not_finite(loss, f"epoch {epoch}, batch {i}", logits)
+            self._refuse_not_finite(loss, f"epoch {epoch}, batch {i}")
             in_step = min(config.grad_accum, len(loader) - i // config.grad_accum * config.grad_accum)
             (loss.mean() / in_step).backward()
             if self.weights is not None:  # the tables count as validation does, whatever the weights
@@ -369,7 +379,6 @@ class Trainer:
             self.history += [{"epoch": epoch, "measure": measure, "name": name, "value": value}
                              for name, value in zip(names, values.tolist())]
         self.epochs_done += 1
-        self.random = torch.get_rng_state()
         table = self.epochs()
         if table["best"].iloc[-1]:
             self.best = self._weights()
@@ -388,15 +397,9 @@ class Trainer:
         add_up(total, steps)
         return total / steps
 
-    def _refuse_not_finite(self, losses: Tensor, where: str, logits: Tensor | None = None) -> None:
-        """Names the first category whose logits are not finite; where all are, or are not known, that whose loss is not."""
-        if losses.isfinite().all():
-            return
-        finite = losses.isfinite() if logits is None else torch.stack([part.isfinite().all() for part in logits.split(self.sizes, -1)])
-        if finite.all():
-            finite = losses.isfinite()
-        raise TrainingStopped(f"{where}: the loss of {self.names[int(finite.int().argmin())]} is not finite; "
-                              f"lower learning_rate ({self.config.learning_rate}) or set clip_norm")
+    def _refuse_not_finite(self, losses: Tensor, where: str) -> None:
+        if not (finite := losses.isfinite()).all():
+            raise TrainingStopped(f"{where}: the loss of {self.names[int(finite.int().argmin())]} is not finite; {self._remedy()}")
 
     def _refuse_spoiled(self, what: str, tensors: dict[str, Tensor], where: str) -> None:
         """Names the first tensor that is not finite, in the order in which gradients go back, and its category or stream."""
@@ -408,8 +411,10 @@ class Trainer:
                     of = f" ({np.repeat(self.names, self.sizes)[row]})"
                 elif name.startswith("encoder") and len(tensor) == len(self.data.log.streams):
                     of = f" (stream {self.data.log.streams[row].name})"
-                raise TrainingStopped(f"{where}: the {what} of {name}{of} are not finite; "
-                                      f"lower learning_rate ({self.config.learning_rate}) or set clip_norm")
+                raise TrainingStopped(f"{where}: the {what} of {name}{of} are not finite; {self._remedy()}")
+
+    def _remedy(self) -> str:
+        return f"lower learning_rate ({self.config.learning_rate}) or set clip_norm"
 
     def _step(self, step: int, steps: int, gradients: Tensor, where: str) -> None:
         """One step of the optimiser; adds the norm of each stream's gradients to `gradients`."""
@@ -419,6 +424,7 @@ class Trainer:
         norm = nn.utils.get_total_norm(grads.values())
         if not norm.isfinite():  # one number to look at, before the optimiser uses what it sums up
             self._refuse_spoiled("gradients", grads, where)
+            raise TrainingStopped(f"{where}: the gradients are too large to be squared; {self._remedy()}")
         if self.config.clip_norm:
             nn.utils.clip_grads_with_norm_(self.parameters, self.config.clip_norm, norm)
         for group in self.optimizer.param_groups:
@@ -467,7 +473,7 @@ class Trainer:
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
         for name, parameter in self.model.named_parameters():
             tensors |= {f"optimizer.{key}.{name}": value.clone() for key, value in self.optimizer.state[parameter].items()}
-        return tensors | {"random": self.random}, list(self.history), self.epochs_done
+        return tensors, list(self.history), self.epochs_done
 
     def _take(self, tensors: dict[str, Tensor], history: list[dict], epochs_done: int) -> None:
         """Puts a state in the place of the present one."""
@@ -479,7 +485,7 @@ class Trainer:
         states = {key: group(f"optimizer.{key}.") for key in ("step", "exp_avg", "exp_avg_sq")}
         for name, parameter in self.model.named_parameters():  # before its first step a parameter has no state
             self.optimizer.state[parameter] = {key: states[key][name] for key in states} if name in states["step"] else {}
-        self.random, self.history, self.epochs_done = tensors["random"], history, epochs_done
+        self.history, self.epochs_done = history, epochs_done
 
     def save(self) -> None:
         """Writes the tables and then the checkpoint; each takes the old one's place when it is whole.
@@ -502,7 +508,11 @@ class Trainer:
         config = asdict(self.config)
         for key in ("model_checkpoint", "out", "device"):
             del config[key]
-        return config | {"checksum of the log": zlib.crc32(self.data.log.table.tobytes())}
+        log, checksum = self.data.log, 0
+        words = repr([log.categories, log.streams, list(log.vocabularies.values())])
+        for part in (log.table, log.sequence, log.part, words.encode()):  # what windows are made of, and what they mean
+            checksum = zlib.crc32(part, checksum)
+        return config | {"checksum of the log": checksum}
 
     def load(self, path: str | Path) -> None:
         """Takes up a checkpoint, as if this run had never been interrupted; an InputError names the file otherwise."""
@@ -518,9 +528,8 @@ class Trainer:
         try:
             theirs, ours = asdict(Config()) | json.loads(about["config"]), json.loads(json.dumps(self._identity()))
             history, done = json.loads(about["history"]), int(about["epochs_done"])
-            rows = [(row["epoch"], type(row["measure"]), type(row["name"]), type(row["value"])) for row in history]
-            if set(rows) != {(epoch, str, str, float) for epoch in range(done)}:
-                raise ValueError("its history is not that of its epochs")
+            rows = [(row["epoch"], row["measure"], row["name"]) for row in history]
+            values = [row["value"] for row in history]
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: a safetensors file, but not a checkpoint of this package ({type(error).__name__}: {error}); "
                              f"start anew or use another") from None
@@ -528,7 +537,11 @@ class Trainer:
             if theirs.get(key) != ours[key]:
                 raise InputError(f"{path}: belongs to another configuration: '{key}' is {json.dumps(theirs.get(key)):.100} there "
                                  f"and {json.dumps(ours[key]):.100} here; use the configuration it was trained with")
-        wanted = {"random": torch.get_rng_state()}
+        measured = [("train", self.names), ("validation", self.names), ("gradient", [stream.name for stream in self.data.log.streams])]
+        if (rows != [(epoch, measure, name) for epoch in range(done) for measure, names in measured for name in names]
+                or not all(type(value) is float and math.isfinite(value) for value in values)):
+            raise InputError(f"{path}: not a checkpoint of this package: its history is not that of its epochs; start anew or use another")
+        wanted = {}
         for name, parameter in self.model.named_parameters():
             wanted |= {f"{group}.{name}": parameter for group in ("model", "best", "optimizer.exp_avg", "optimizer.exp_avg_sq")}
             wanted[f"optimizer.step.{name}"] = torch.zeros(())
@@ -572,7 +585,8 @@ def alone_in(folder: Path) -> Iterator[None]:
         raise InputError(f"{folder}: nothing can be written there ({error.strerror}); name another folder as 'out'") from None
     try:
         for part in folder.glob(".part.*"):  # what a run that was killed had begun to write
-            part.unlink()
+            if part.is_file():
+                part.unlink()
         yield
     finally:
         with suppress(OSError):  # Windows removes it itself, when it is given back
@@ -586,6 +600,16 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, str])
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, about)
     except SafetensorError as error:  # so a full disk is one kind of error, whatever is written
         raise OSError(str(error)) from None
+
+
+def check_output(option: str, path: str, config: Config, config_path: str) -> None:
+    """Refuses a place for a table where none can be written, or where something else would be lost; told before the training."""
+    path, inputs = Path(path), [config_path, config.log, config.mapping, config.model_checkpoint, Path(config.out) / "checkpoint.safetensors"]
+    if path.is_dir():
+        raise InputError(f"{option} {path}: is a folder; give the name of a file")
+    if path.exists() and (not path.is_file() or any(one and Path(one).exists() and path.samefile(one) for one in inputs)):
+        raise InputError(f"{option} {path}: is no table, and would be lost; give another name")
+    make_folder(path.parent, option)
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
@@ -641,8 +665,8 @@ def main(arguments: list[str] | None = None) -> None:
     given, changes = command_line(parser, arguments)
     config = read_config(given.config, changes)
     for option, path in (("--report", given.report), ("--history", given.history)):
-        if path and Path(path).is_dir():  # better told before the training than after it
-            raise InputError(f"{option} {path}: is a folder; give the name of a file")
+        if path:
+            check_output(option, path, config, given.config)
     join_workers(config.device)
     trainer = Trainer(config)
     if rank() == 0:
@@ -657,10 +681,12 @@ def main(arguments: list[str] | None = None) -> None:
     evaluation = trainer.evaluation()
     report = evaluation.report()
     history = pd.DataFrame(trainer.history)
-    for path, table in ((Path(config.out) / "report.csv", report), (given.report, report), (given.history, history)):
+    with alone_in(Path(config.out)):
+        write_table(Path(config.out) / "report.csv", report)
+        write_figure(Path(config.out) / "category_ladder.png", plots.category_ladder, report, (10, 7))
+    for path, table in ((given.report, report), (given.history, history)):
         if path:
             write_table(path, table)
-    write_figure(Path(config.out) / "category_ladder.png", plots.category_ladder, report, (10, 7))
     print(f"\nTest part, all steps of the horizon, losses in nats:\n{show(report)}\n")
     if trainer.data.floors is not None:
         print(f"Mean gap over all steps {report['gap'].iloc[-1]:.4f}, at the first step {evaluation.report(1)['gap'].iloc[-1]:.4f}.")
@@ -668,9 +694,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (InputError, TrainingStopped, OSError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("stopped; the last whole epoch is in the run's folder")
+    run_command(main, "stopped; the last whole epoch, if there is one, is in the run's folder")

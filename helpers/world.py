@@ -13,7 +13,7 @@ import copy
 import heapq
 import math
 import random
-import sys
+import zlib
 from bisect import bisect
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -27,7 +27,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from helpers import schema
-from helpers.schema import CATEGORY_NAMES, InputError
+from helpers.schema import CATEGORY_NAMES, InputError, run_command
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 EVENT_TYPES = ["punch_in", "break_start", "break_end", "shift_scheduled", "punch_out",
@@ -324,18 +324,15 @@ def main(arguments: list[str] | None = None) -> None:
         parser.add_argument(f"--{name}", type=kind, default=getattr(Workplace, name), help="default: %(default)s")
     parser.add_argument("--out", type=Path, default=DATA, metavar="FOLDER", help="default: the project's data folder")
     given = parser.parse_args(arguments)
+    schema.make_folder(given.out, "--out")  # better told before the simulation than after it
     log, floor = export(Workplace(given.employees, given.days, given.start, given.seed))
-    given.out.mkdir(parents=True, exist_ok=True)
     path, floor_path = given.out / "workplace.csv.gz", given.out / "floors.npz"
     schema.replace(path, lambda part: log.to_csv(part, index=False, date_format="%Y-%m-%d %H:%M",
                                           compression={"method": "gzip", "compresslevel": 9, "mtime": 0}))
-    schema.replace(floor_path, lambda part: np.savez_compressed(part, floors=floor))
+    schema.replace(floor_path, lambda part: np.savez_compressed(part, floors=floor, log=zlib.crc32(path.read_bytes())))  # which log they are of
     print(f"{path}: {len(log):,} events, {path.stat().st_size / 1e6:.1f} MB")
     print(f"{floor_path}: their floors, on average {floor.mean():.3f} nats a category, {floor_path.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    run_command(main, "stopped; nothing is written")

@@ -1,5 +1,7 @@
 """Configurations, mappings and checkpoints with a fault, and commands without sense: each is refused in one line, before any harm."""
 import json
+import math
+import os
 import pickle
 import runpy
 import subprocess
@@ -264,7 +266,6 @@ SPOILT = {
     "a best tensor less": (lambda tensors, about: tensors.pop(f"best.{BIAS}"), [FIT]),
     "no best": (lambda tensors, about: [tensors.pop(name) for name in list(tensors) if name.startswith("best.")], [FIT]),
     "a step less": (lambda tensors, about: tensors.pop(f"optimizer.step.{BIAS}"), [FIT]),
-    "no state of chance": (lambda tensors, about: tensors.pop("random"), [FIT]),
     "a tensor more": (lambda tensors, about: tensors.update(more=torch.zeros(1)), [FIT]),
     "a tensor renamed": (lambda tensors, about: tensors.update({"model.head.weight": tensors.pop(WEIGHT)}), [FIT]),
     "a transposed tensor": (put(WEIGHT, lambda t: t.T.contiguous()), [FIT]),
@@ -275,7 +276,6 @@ SPOILT = {
     "double precision": (put(WEIGHT, torch.Tensor.double), [FIT]),
     "half precision": (put(WEIGHT, torch.Tensor.half), [FIT]),
     "whole numbers": (put(WEIGHT, torch.Tensor.long), [FIT]),
-    "a short state of chance": (put("random", lambda t: t[:100].contiguous()), [FIT]),
     "a NaN": (put(WEIGHT, nan_at_the_end), [WEIGHT, FINITE]),
     "a NaN in the best": (put(f"best.{BIAS}", nan_at_the_end), [f"best.{BIAS}", FINITE]),
     "an endless moment": (put(f"optimizer.exp_avg_sq.{BIAS}", lambda t: t / 0), [FINITE]),
@@ -290,6 +290,11 @@ SPOILT = {
     "history of nothing": (lambda tensors, about: about.update(history="[]"), [OURS]),
     "history of other keys": (rows(lambda history: [{"epoch": 0}]), [OURS]),
     "history of texts": (rows(lambda history: [row.update(value="low") for row in history] and None), [OURS]),
+    "history of other measures": (rows(lambda history: history[0].update(measure="trian")), [OURS]),
+    "history of other names": (rows(lambda history: history[0].update(name="Moon")), [OURS]),
+    "history with rows twice": (rows(lambda history: history.append(history[0])), [OURS]),
+    "history without its validation": (rows(lambda history: history.__delitem__(slice(17, 34))), [OURS]),
+    "history of NaN": (rows(lambda history: history[0].update(value=math.nan)), [OURS]),
     "history of another epoch": (rows(lambda history: history[0].update(epoch=7)), [OURS]),
     "epochs in words": (lambda tensors, about: about.update(epochs_done="one"), [OURS]),
     "negative epochs": (lambda tensors, about: about.update(epochs_done="-1"), [OURS]),
@@ -381,6 +386,13 @@ COMMANDS = {
     "a file for the run's folder": (["config.json", "--set", "out=log.csv"], "key 'out'"),
     "a folder for the report": (["config.json", "--report", "."], "--report .: is a folder; give the name of a file"),
     "a folder for the history": (["config.json", "--history", "."], "--history .: is a folder; give the name of a file"),
+    "the log for the report": (["config.json", "--report", "./log.csv"], "--report log.csv: is no table, and would be lost"),
+    "the configuration for the history": (["config.json", "--history", "config.json"], "--history config.json: is no table, and would be lost"),
+    "a device for the report": (["config.json", "--report", os.devnull], "is no table, and would be lost"),
+    "a file for the report's folder": (["config.json", "--report", "log.csv/report.csv"], "--report: 'log.csv' cannot be made a folder"),
+    "half a letter": (["half.json"], "half.json: cannot be read as text"),
+    "a device that is not there": (["config.json", "--set", "device=hpu"], "key 'device': 'hpu' cannot be used here"),
+    "a spreadsheet": (["config.json", "--set", "log=log.xlsx"], "log.xlsx: is a spreadsheet; save it there as CSV"),
 }
 
 
@@ -389,6 +401,8 @@ COMMANDS = {
 def test_a_command_without_sense_ends_in_one_line_and_trains_nothing(tmp_path, monkeypatch, mine, arguments, said):
     monkeypatch.chdir(tmp_path)
     Path("config.json").write_text(json.dumps(SETTINGS | mine | {"out": "run"}))
+    Path("half.json").write_text(r'{"out": "\ud800"}')
+    Path("log.xlsx").write_bytes(b"PK")
     monkeypatch.setattr(sys, "argv", ["training", *arguments])
     with pytest.raises(SystemExit) as caught:
         runpy.run_module("helpers.training", run_name="__main__", alter_sys=True)

@@ -223,7 +223,8 @@ KINDS = {
     "an accent of its own": ("log.csv", text(cell(4, "what", unicodedata.normalize("NFD", "Zoë"))), cell(4, "what", unicodedata.normalize("NFD", "Zoë")),
                              ["'what'", ALIKE]),
     "more names than the size": ("log.csv", text([row[:5] + [f"p{i:02d}"] for i, row in enumerate(ROWS)]),
-                                 [row[:5] + [f"p{i:02d}" if i < 19 else ""] for i, row in enumerate(ROWS)], []),
+                                 [row[:5] + [f"p{i:02d}" if i < 19 else ""] for i, row in enumerate(ROWS)],
+                                 ["'place'", "37%", "too rare to be told apart", "raise 'size'"]),
 }
 
 
@@ -317,6 +318,7 @@ TYPED = {
     "a missing sequence": (frame(who=[*[row[0] for row in ROWS[:-1]], None]), REFUSED, ["row 41", "'who'", "blank"]),
     "a missing column": (frame().drop(columns="due"), REFUSED, ["no column 'due'", "correct"]),
     "no rows": (frame()[:0], REFUSED, ["no rows", "give a log"]),
+    "a list in each row": (frame(what=[["a", "b"]] * 40), REFUSED, ["'what'", "list", "not one value", "a column of each"]),
 }
 
 

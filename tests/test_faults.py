@@ -64,7 +64,7 @@ def epochs_in(folder: Path) -> int:
 
 
 def same_run(ours: Path, theirs: Path) -> bool:
-    """Whether both ended alike bit for bit, weights, optimiser, random state, history and tables, and left nothing else."""
+    """Whether both ended alike bit for bit, weights, optimiser, history and tables, and left nothing else."""
     (about, tensors), (their_about, their_tensors) = contents(ours), contents(theirs)
     return (about == their_about and same(tensors, their_tensors) and {path.name for path in ours.iterdir()} == NAMES
             and all((ours / name).read_bytes() == (theirs / name).read_bytes() for name in TABLES))
@@ -466,23 +466,29 @@ def test_weights_that_no_window_shows_to_be_spoiled_are_not_saved_either(tmp_pat
 
 # -- several workers
 
-def work(pipe, rank: int, port: int, changes: dict):
+def work(pipe, rank: int, port: int, changes: dict, breaks_off: bool):
     """One of two workers, told by its surroundings what torchrun would tell it."""
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     join_workers("cpu")
     try:
-        run = trainer(**changes).fit()
+        run = trainer(**changes)
+        if breaks_off:
+            run.epoch()
+            if rank == 0:
+                run.save()
+        else:
+            run.fit()
         pipe.send((run.history, [p.tolist() for p in run.parameters]))
     except InputError as error:
         pipe.send(str(error))
     dist.destroy_process_group()
 
 
-def two_workers(start, changes: dict) -> list:
+def two_workers(start, changes: dict, breaks_off: bool = False) -> list:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    return [heard(pipe) for _, pipe in [start(work, rank, port, changes) for rank in (0, 1)]]
+    return [heard(pipe) for _, pipe in [start(work, rank, port, changes, breaks_off) for rank in (0, 1)]]
 
 
 @pytest.mark.parametrize("changes", [{}, {"batch_size": 7}, {"batch_size": 9, "grad_accum": 2, "clip_norm": 0.5, "step_decay": 0.5}],
@@ -493,6 +499,15 @@ def test_two_workers_train_as_one_process_and_write_one_run(start, tmp_path, cha
     assert ours == theirs and weights == their_weights
     pd.testing.assert_frame_equal(pd.DataFrame(ours), pd.DataFrame(alone.history), rtol=0, atol=1e-5)
     assert {path.name for path in tmp_path.iterdir()} == NAMES and len(pd.read_csv(tmp_path / "history.csv")) == 2 * 41
+
+
+def test_two_workers_that_are_resumed_end_as_if_unbroken(start, tmp_path):
+    changes = {"batch_size": 7, "dropout": 0.2}  # one has four windows of each batch, the other three
+    unbroken = two_workers(start, changes | {"out": str(tmp_path / "a")})
+    out = tmp_path / "b"
+    (history, _), _ = two_workers(start, changes | {"out": str(out)}, breaks_off=True)
+    assert len(history) == 41  # of one epoch
+    assert two_workers(start, changes | {"out": str(out), "model_checkpoint": str(out / CHECKPOINT)}) == unbroken
 
 
 def test_fewer_windows_than_workers_are_refused_in_a_line(start):

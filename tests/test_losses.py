@@ -56,8 +56,12 @@ def test_uniform_logits_lose_the_logarithm_of_the_size():
     torch.testing.assert_close(category_losses(torch.full_like(logits, 7.0), target, SIZES), torch.tensor(SIZES).log().expand(5, 2, 2))
 
 
-def test_each_category_has_the_cross_entropy_of_its_own_logits():
+@pytest.mark.parametrize("below, own", [(0, 0), (50, 0), (70, 35), (200, 0), (0, 110), (1e4, 1e4)])
+def test_each_category_has_the_cross_entropy_of_its_own_logits(below, own):
+    """However far it lies below another category, and its true value below its others."""
     logits, target = random_logits(5, 2)
+    logits[2:, :, 4:] -= below
+    logits[3, 0, 4 + target[3, 0, 1]] -= own
     losses = category_losses(logits, target.int(), SIZES)
     for b in range(5):
         for u in range(2):
@@ -65,8 +69,10 @@ def test_each_category_has_the_cross_entropy_of_its_own_logits():
             torch.testing.assert_close(losses[b, u, 1], F.cross_entropy(logits[b, u, 4:], target[b, u, 1]))
 
 
-def test_each_category_has_the_gradient_of_its_cross_entropy():
+@pytest.mark.parametrize("below", [0, 50, 200])
+def test_each_category_has_the_gradient_of_its_cross_entropy(below):
     (logits, target), weights = random_logits(5, 2), torch.randn(5, 2, 2)
+    logits[2:, :, 4:] -= below
     ours, theirs = logits.clone().requires_grad_(), logits.clone().requires_grad_()
     (category_losses(ours, target, SIZES) * weights).sum().backward()
     for c, part in enumerate(theirs.split(SIZES, -1)):

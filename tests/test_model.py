@@ -155,8 +155,16 @@ def test_gradients_reach_every_parameter_and_position():
 def test_dropout_acts_in_training_alone():
     batch, model = small_batch(), small_model(dropout=0.5)
     assert torch.equal(model(batch), model(batch))
-    model.train()
+    assert torch.equal(rollout(model.train(), batch), rollout(model, batch)) and model.training  # forecasts drop nothing
     assert not torch.equal(model(batch), model(batch))
+
+
+@pytest.mark.parametrize("carry", [1, 2])
+def test_dropout_acts_in_all_its_places(carry, monkeypatch):
+    seen = []
+    monkeypatch.setattr(torch.nn.functional, "dropout", lambda x, p: seen.append(p) or x)
+    small_model(carry=carry, dropout=0.25, encoder_layers=2, decoder_layers=3).train()(small_batch())
+    assert seen == [0.25] * (2 * 4 + 3 * 6)  # attention, its output, and both of the feed-forward block; twice attention in a decoder layer
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps"])

@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ from helpers.events import TEST, TRAIN, VALIDATION
 from helpers.losses import category_losses, evaluate, fit_baselines, multi_objective_loss
 from helpers.model import MultiStreamModel
 from helpers.schema import InputError
-from helpers.training import (Config, Data, ModelConfig, ReadyBatches, Trainer, TrainingStopped, finished_run, load_data, rate,
+from helpers.training import (Config, Data, ModelConfig, ReadyBatches, Trainer, TrainingStopped, finished_run, load_data, rate, read_floors,
                               read_config)
 from small import SOURCE, STEPS, small_config, small_data, small_log, write_log
 
@@ -328,13 +329,21 @@ def test_a_loss_that_is_no_number_stops_and_leaves_the_last_good_checkpoint(tmp_
     assert resumed.epochs_done == 3
 
 
-def test_a_loss_beyond_all_numbers_is_named_though_its_logits_are_finite():
-    run = trainer()
-    start = sum(run.sizes[:run.names.index("HoursWorked")])
-    with torch.no_grad():
-        run.model.heads.bias[start:start + run.sizes[run.names.index("HoursWorked")]] = -200  # all of one category far below the others
-    with pytest.raises(TrainingStopped, match="epoch 0, batch 0: the loss of HoursWorked is not finite"):
+def test_gradients_whose_squares_are_beyond_all_numbers_stop_the_run(tmp_path):
+    run = trainer(out=str(tmp_path))
+    run.model.heads.bias.register_hook(lambda grad: grad * 1e30)
+    with pytest.raises(TrainingStopped, match="epoch 0, batch 0: the gradients are too large to be squared; lower learning_rate"):
         run.fit()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_of_other_windows_of_the_same_events_is_refused(tmp_path):
+    run = trainer(out=str(tmp_path)).fit()
+    log = run.data.log
+    for changes in ({"streams": log.streams[::-1]}, {"part": log.part[::-1].copy()}, {"sequence": log.sequence + 1}, {"categories": log.categories[::-1]},
+                    {"vocabularies": log.vocabularies | {"EventType": [None, "other"]}}):
+        data = dataclasses.replace(run.data, log=dataclasses.replace(log, **changes))
+        one_line(lambda: trainer(data, model_checkpoint=str(tmp_path / CHECKPOINT)), "another configuration", "'checksum of the log'")
 
 
 def test_weights_spoiled_by_the_last_step_of_an_epoch_are_not_saved(tmp_path):
@@ -404,11 +413,25 @@ def test_a_checkpoint_of_another_configuration_is_refused(checkpoint, changes, k
 
 def test_a_checkpoint_of_another_log_is_refused(checkpoint):
     log = dataclasses.replace(small_data().log, streams=small_data().log.streams[:3])
-    one_line(resume(checkpoint, Data(log, small_data().windows, None)), checkpoint, "do not fit this log", "use those")
+    one_line(resume(checkpoint, Data(log, small_data().windows, None)), checkpoint, "another configuration", "'checksum of the log'")
 
 
 def test_a_missing_checkpoint_is_named(tmp_path):
     one_line(resume(tmp_path / "none"), tmp_path / "none", "no such checkpoint", "model_checkpoint")
+
+
+# -- the built-in log's floors
+
+@pytest.mark.parametrize("spoil", [lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:500]), lambda path: path.write_bytes(b""),
+                                   lambda path: path.write_text("version https://git-lfs"), lambda path: np.savez(path, other=np.zeros(3)),
+                                   lambda path: path.with_name("workplace.csv.gz").write_bytes(b"another log")],
+                         ids=["missing", "cut short", "empty", "a pointer", "other arrays", "of another log"])
+def test_floors_are_taken_beside_their_own_log_alone(tmp_path, spoil):
+    for name in ("workplace.csv.gz", "floors.npz"):
+        shutil.copy(ROOT / "data" / name, tmp_path)
+    assert read_floors(tmp_path / "workplace.csv.gz").shape[1] == 17
+    spoil(tmp_path / "floors.npz")
+    one_line(lambda: read_floors(tmp_path / "workplace.csv.gz"), tmp_path / "floors.npz", "of another log", "helpers.world")
 
 
 # -- a run that is finished, or will be
@@ -500,7 +523,7 @@ def test_a_run_cut_short_on_the_disk_is_trained_anew_with_a_note(config_file, tr
 def test_a_run_that_fits_only_in_part_leaves_no_trace_in_the_new_one(config_file, trained, tmp_path, capsys):
     first, checkpoint = finished_run(config_file()), tmp_path / "run" / CHECKPOINT
     with safe_open(checkpoint, "pt") as file:
-        tensors, about = {name: file.get_tensor(name) for name in file.keys() if name != "random"}, file.metadata()
+        tensors, about = {name: file.get_tensor(name) for name in file.keys() if name != "best.heads.bias"}, file.metadata()
     save_file(tensors, checkpoint, about)
     trained.clear()
     again = finished_run(config_file())

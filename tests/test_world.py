@@ -287,6 +287,12 @@ def test_the_command_refuses_in_one_line(tmp_path, option, value):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_command_tells_before_it_simulates_that_it_cannot_write(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = run("--out", tmp_path / "file")
+    assert done.returncode == 1 and done.stderr.startswith("error: --out: '") and "cannot be made a folder" in done.stderr and done.stderr.count("\n") == 1
+
+
 @pytest.mark.long
 def test_the_log_of_the_course_can_be_remade(tmp_path):
     world.main(["--out", str(tmp_path)])
