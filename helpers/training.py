@@ -12,6 +12,7 @@ import argparse
 import json
 import math
 import os
+import signal
 import zipfile
 import zlib
 from contextlib import contextmanager, nullcontext, suppress
@@ -246,6 +247,14 @@ def join_workers(device: str) -> None:
         if cuda:
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         dist.init_process_group("nccl" if cuda else "gloo")
+        signal.signal(signal.SIGTERM, another_has_ended)  # so torchrun ends the workers that are left
+
+
+def another_has_ended(*_) -> None:
+    """Ends this worker where another one is gone, told by a message that fails or by torchrun, whichever comes first."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise TrainingStopped(f"worker {rank()}: another worker of this run has ended, and torchrun says below which; "
+                          f"the last whole epoch is in the run's folder")
 
 
 def workers() -> int:
@@ -267,9 +276,10 @@ def add_up(*tensors: Tensor) -> None:
         together = nn.utils.parameters_to_vector(tensors).to("cuda" if dist.get_backend() == "nccl" else "cpu")
         try:
             dist.all_reduce(together)
+        except TrainingStopped:
+            raise
         except RuntimeError:  # the message that PyTorch gives names a port, not the worker
-            raise TrainingStopped(f"worker {rank()}: another worker of this run has ended, and torchrun says below which; "
-                                  f"the last whole epoch is in the run's folder") from None
+            another_has_ended()
         nn.utils.vector_to_parameters(together.to(tensors[0].device), tensors)
 
 
