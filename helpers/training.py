@@ -594,7 +594,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"{folder}: nothing can be written there ({error.strerror}); name another folder as 'out'") from None
     try:
-        for part in folder.glob(".part.*"):  # what a run that was killed had begun to write
+        for part in [*folder.glob(".part.*"), *folder.glob(".tmp??????")]:  # what a run that was killed, or its safetensors, had begun to write
             if part.is_file():
                 part.unlink()
         yield

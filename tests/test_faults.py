@@ -124,7 +124,15 @@ def check_what_is_left(out: Path, unbroken: Path, epochs: int) -> None:
     assert whole.startswith(history) and history[-1:] in ("", "\n")
     assert (max(1, history.count("\n")) - 1) / 41 in (run.epochs_done, run.epochs_done + 1)
     others = [path.name for path in out.iterdir() if path.name not in NAMES | {".lock"}] if out.exists() else []
-    assert len(others) <= 1 and all(name.startswith(".part.") for name in others)
+    assert len(others) <= 1 and all(re.fullmatch(r"\.part\..+|\.tmp\w{6}", name) for name in others)
+
+
+def test_a_run_clears_away_what_a_killed_one_had_begun_to_write(tmp_path):
+    for name in (".part.history.csv", ".tmpCap7AG", ".tmp.mine", "notes.txt"):
+        (tmp_path / name).write_text("half")
+    (tmp_path / ".part.folder").mkdir()
+    run_in(tmp_path, 1).fit()
+    assert {path.name for path in tmp_path.iterdir()} == NAMES | {".tmp.mine", "notes.txt", ".part.folder"}
 
 
 def kill_again_and_again(start, unbroken, folder: Path, kills: int, epochs: int) -> None:
