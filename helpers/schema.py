@@ -14,40 +14,13 @@ from pathlib import Path
 from typing import Callable, get_args, get_origin, get_type_hints
 
 # Shifted by one so that 0 stays free: January = 1, the hour from 00:00 = 1, minute 00 = 1.
+from helpers.support.commands import run_command
+from helpers.support.errors import InputError, TrainingStopped, check_table
+from helpers.support.files import make_folder, read_json
+from helpers.support.files import replace_file as replace
+
 TIME_PARTS = {"Month": 14, "Day": 33, "Hour": 25, "Minute": 61}
 MOST = 2**20  # any size or length; what is larger is a slip of the keyboard, and no machine's memory holds it
-
-
-class InputError(ValueError):
-    """Something a user gave us is wrong. The message is one line and names the file, the place and the remedy."""
-
-    def __init__(self, message: str):
-        super().__init__(" ".join(message.splitlines()))
-
-
-class TrainingStopped(RuntimeError):
-    """Training cannot go on; the message says where it went wrong."""
-
-
-def run_command(main: Callable[[], None], stopped: str) -> None:
-    """Runs a command. What the user can mend ends it in one line, and an interrupt in the line `stopped`."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # a terminal may lack the letters of a log's names
-    try:
-        main()
-    except (InputError, TrainingStopped, OSError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(stopped)
-
-
-def check_table(table, columns: tuple, what: str) -> None:
-    """Refuses a table that lacks one of these columns or has no row: what a figure would end by in words of pandas."""
-    found = list(getattr(table, "columns", []))
-    if missing := [name for name in columns if name not in found]:
-        raise InputError(f"{what}: no column '{missing[0]}'; it needs {', '.join(columns)}, and has {', '.join(map(str, found)) or 'none'}")
-    if not getattr(table, "size", 0):
-        raise InputError(f"{what}: the table is empty; give one of at least one row")
 
 
 @dataclass(frozen=True)
@@ -192,53 +165,6 @@ def _typed(hint, value, where: str):
     if get_origin(hint) is dict:
         return {key: _typed(get_args(hint)[1], one, f"{where}, key '{key}'") for key, one in value.items()}
     return value
-
-
-def read_json(path: str | Path) -> dict:
-    """The object in a JSON file; an InputError names the file and the line otherwise."""
-    def once(pairs: list[tuple]) -> dict:
-        keys = [key for key, _ in pairs]
-        if repeated := [key for key in keys if keys.count(key) > 1]:
-            raise InputError(f"{path}: key '{repeated[0]}' stands twice in one object; rename or remove one")
-        return dict(pairs)
-
-    try:
-        given = json.loads(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=once)
-        json.dumps(given, ensure_ascii=False).encode()  # half a letter, as in "\ud800", is none that can be written
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path") from None
-    except InputError:
-        raise
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}, line {error.lineno}: not valid JSON ({error.msg}); correct that line") from None
-    except (OSError, ValueError, RecursionError) as error:  # no text, a number of thousands of digits, thousands of brackets
-        raise InputError(f"{path}: cannot be read as text ({error}); give a JSON file") from None
-    if not isinstance(given, dict):
-        raise InputError(f"{path}: expected a JSON object {{...}}, found {type(given).__name__}; put braces around keys and values")
-    return given
-
-
-def make_folder(folder: Path, option: str) -> None:
-    """Makes a folder where there is none; an InputError names the option that asked for it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{option}: '{folder}' cannot be made a folder ({error.strerror}); name another") from None
-
-
-def replace(path: Path, write) -> None:
-    """Writes a file beside its place, by ``write(path)``, and moves it there when it is whole; an OSError names it otherwise."""
-    part = path.with_name(f".part.{path.name}")  # the ending stays: some writers add it where they miss it
-    try:
-        write(part)
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())  # or a power cut could leave an empty file in its place
-        os.replace(part, path)
-    except OSError as error:  # a full disk says what is wrong, but not where
-        raise OSError(f"{path}: not written ({error.strerror or error}); make room or name another folder; "
-                      f"what was there before is whole") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read_mapping(path: str | Path) -> LogMapping:

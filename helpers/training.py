@@ -40,6 +40,8 @@ from helpers.schema import MOST, WORKPLACE, InputError, TrainingStopped, filled,
 from helpers.windows import Batch, Windows
 from helpers.world import DATA
 
+from helpers.support.commands import check_output as check_output_of, parse_arguments as command_line
+from helpers.support.files import lock_folder as alone_in, write_table, write_figure
 ROOT = DATA.parent
 STORED = DATA / "runs"  # runs that come with the course, trained to the end
 VALIDATION_WINDOWS = 2000  # as many windows, evenly spaced in time, tell the validation loss of an epoch
@@ -582,28 +584,6 @@ def show(report: pd.DataFrame) -> str:
     return report.astype({"size": "string"}).fillna({"size": ""}).to_string(index=False, float_format="{:.3f}".format, na_rep="")
 
 
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Keeps a second run out of a run's folder; the lock is the process's, so it goes with it, however that ends."""
-    lock = FileLock(folder / ".lock")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise InputError(f"{folder}: another run is writing there; wait for its end, or name another folder as 'out'") from None
-    except OSError as error:
-        raise InputError(f"{folder}: nothing can be written there ({error.strerror}); name another folder as 'out'") from None
-    try:
-        for part in [*folder.glob(".part.*"), *folder.glob(".tmp??????")]:  # what a run that was killed, or its safetensors, had begun to write
-            if part.is_file():
-                part.unlink()
-        yield
-    finally:
-        with suppress(OSError):  # Windows removes it itself, when it is given back
-            (folder / ".lock").unlink()
-        lock.release()
-
-
 def write_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, str]) -> None:
     """Writes a checkpoint."""
     try:
@@ -612,27 +592,8 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, str])
         raise OSError(str(error)) from None
 
 
-def check_output(option: str, path: str, config: Config, config_path: str) -> None:
-    """Refuses a place for a table where none can be written, or where something else would be lost; told before the training."""
-    path, inputs = Path(path), [config_path, config.log, config.mapping, config.model_checkpoint, Path(config.out) / "checkpoint.safetensors"]
-    if path.is_dir():
-        raise InputError(f"{option} {path}: is a folder; give the name of a file")
-    if path.exists() and (not path.is_file() or any(one and Path(one).exists() and path.samefile(one) for one in inputs)):
-        raise InputError(f"{option} {path}: is no table, and would be lost; give another name")
-    make_folder(path.parent, option)
-
-
-def write_table(path: str | Path, table: pd.DataFrame) -> None:
-    """Writes a CSV, making its folder; it takes the old one's place when it is whole."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    replace(Path(path), lambda part: table.to_csv(part, index=False))
-
-
-def write_figure(path: Path, plot, table: pd.DataFrame, size: tuple[float, float]) -> None:
-    """Writes what ``plot(axes, table)`` draws as PNG; the size is in inches."""
-    figure = Figure(figsize=size, layout="constrained")
-    plot(figure.subplots(), table)
-    replace(path, lambda part: figure.savefig(part, dpi=120, format="png"))
+def check_output(option, path, config, config_path):
+    check_output_of(option, path, [config_path, config.log, config.mapping, config.model_checkpoint, Path(config.out) / "checkpoint.safetensors"])
 
 
 def finished_run(path: str | Path, changes: dict | None = None) -> Trainer:
@@ -649,23 +610,6 @@ def finished_run(path: str | Path, changes: dict | None = None) -> Trainer:
                 print(f"{error}; not used")
                 trainer = Trainer(config, data)
     return trainer.fit()
-
-
-def command_line(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> tuple[argparse.Namespace, dict]:
-    """Parses a command line that begins with a configuration; also returns what its --set changes."""
-    parser.add_argument("config", help="a configuration in JSON, such as data/working_run.json")
-    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
-                        help="replace values, such as model.d_model=64 epochs=5")
-    given, changes = parser.parse_args(arguments), {}
-    for item in given.set:
-        key, equals, value = item.partition("=")
-        if not equals:
-            raise InputError(f"--set {item}: write it as key=value")
-        try:
-            changes[key] = json.loads(value)
-        except (ValueError, RecursionError):  # a text; or too many digits or brackets, which its key refuses as a text
-            changes[key] = value
-    return given, changes
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,0 +1,24 @@
+"""Errors in one line, and a table's check."""
+
+
+class InputError(ValueError):
+    """Something a user gave us is wrong. One line names the file, the place and the remedy."""
+
+    def __init__(self, message: str):
+        super().__init__(" ".join(message.splitlines()))
+
+
+class TrainingStopped(RuntimeError):
+    """Training cannot go on; the message says where it went wrong."""
+
+
+def check_table(table, columns: tuple, what: str) -> None:
+    """Refuses a table that lacks one of these columns or has no row, before a figure would."""
+    found = list(getattr(table, "columns", []))
+    if missing := [name for name in columns if name not in found]:
+        raise InputError(
+            f"{what}: no column '{missing[0]}'; it needs {', '.join(columns)}, "
+            f"and has {', '.join(map(str, found)) or 'none'}"
+        )
+    if not getattr(table, "size", 0):
+        raise InputError(f"{what}: the table is empty; give one of at least one row")
