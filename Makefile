@@ -3,11 +3,11 @@ BIN := .venv/bin
 READY := .venv/.ready
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help run test test-long lab student slides clean
+.PHONY: help run test format test-long lab student slides clean
 
 help:
 	@echo "make run        run every notebook in order; executed copies and HTML pages go to build/notebooks"
-	@echo "make test       run the tests, then every notebook against its stored outputs"
+	@echo "make test       look at the code's format, run the tests, then every notebook against its stored outputs"
 	@echo "make test-long  the tests that take minutes: the log remade, the student edition run, public logs if at hand"
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make student    the notebooks without solutions, to hand out: build/student"
@@ -17,11 +17,15 @@ help:
 	@echo "The first of these that needs .venv builds it; PYTHON=/path/to/python3.11 picks the Python."
 
 run: $(READY)
-	$(BIN)/python -m helpers.course
+	$(BIN)/python -m helpers.tools.course
 
-test: $(READY)
+test: $(READY) format
 	$(BIN)/python -m pytest tests -m "not long" -n 2 --dist loadscope --cov=helpers --cov-branch --cov-report=term
 	$(if $(NOTEBOOKS),$(BIN)/python -m pytest --nbval --nbval-current-env -n 2 --dist loadscope notebooks)
+
+format: $(READY)
+	$(BIN)/ruff format --check helpers tests conftest.py
+	$(BIN)/ruff check helpers tests conftest.py
 
 test-long: $(READY)
 	$(BIN)/python -m pytest tests -m long
@@ -30,7 +34,7 @@ lab: $(READY)
 	$(BIN)/jupyter lab notebooks
 
 student slides: $(READY)
-	$(BIN)/python -m helpers.course $@
+	$(BIN)/python -m helpers.tools.course $@
 
 # The stamp is written last: a .venv whose installation broke off has none, and is built anew.
 $(READY): requirements.txt pyproject.toml

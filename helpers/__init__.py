@@ -1,4 +1,10 @@
-"""What the notebooks share. Data flows one way: each module imports only those listed before it.
+"""What the notebooks share, in three rings.
 
-schema -> world -> events -> windows -> model -> losses -> training -> plots
+core      schema -> world -> events -> windows -> model -> losses -> training, read in this order
+called    plots, widgets, forecast, checks: what notebooks show and ask
+support   errors, files, settings, log files, checkpoints, workers, faster and plainer layers
+tools     what maintainers run at the command line
+
+A core module imports those before it and `support`; what is called imports the core; nothing
+imports `tools`.
 """

@@ -1,5 +1,12 @@
-"""One function per figure: data in, axes out. Colours are Okabe and Ito's (2008), told apart by colour-blind readers."""
+"""One function per figure: data in, axes out.
+
+Colours are Okabe and Ito's (2008), which colour-blind readers tell apart. Where several series are
+drawn, markers and lines differ as well.
+"""
+
 from __future__ import annotations
+
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -12,12 +19,82 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from helpers.events import Log
-from helpers.schema import InputError, check_table
+from helpers.support.errors import InputError, check_table
 
 # One look for every figure of the course, large enough for the back row.
-rcParams.update({"font.size": 13, "axes.titlesize": 15, "axes.titleweight": "bold", "axes.titlelocation": "left", "lines.linewidth": 2.2})
+rcParams.update(
+    {
+        "font.size": 13,
+        "axes.titlesize": 15,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "lines.linewidth": 2.2,
+    }
+)
 
-BLUE, ORANGE, GREEN, PINK, SKY, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#777777"
+# -- colours, markers and lines: no function below has any of its own
+
+BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+SKY, AMBER = "#56B4E9", "#E69F00"
+BLACK, DARK, GREY = "#000000", "#333333", "#777777"
+PALE, FAINT, WHITE = "#CCCCCC", "#EEEEEE", "#FFFFFF"
+HEAT = "Blues"  # from nothing to much
+
+# What tells the first of several series from the second, the third and so on.
+COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, AMBER, BLACK, GREY)
+MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
+LINES = ("-", "--", "-.", ":")
+
+# The line of each level that a loss is read against.
+LEVELS = {
+    "ceiling": "solid",
+    "marginal": "dotted",
+    "copy_last": "dashdot",
+    "markov": "dashed",
+    "floor": (0, (6, 1, 1, 1, 1, 1)),
+}
+LEVEL_COLOURS = {"ceiling": GREY, "floor": GREEN}
+
+# What has a name of its own looks the same wherever it is drawn.
+_UPRIGHT = {"marker": "|", "markersize": 15, "markeredgewidth": 3, "linestyle": ""}
+_SQUARE = {"marker": "s", "markeredgecolor": GREY, "linestyle": ""}
+_DOT = {"markersize": 9, "linestyle": ""}
+LOOKS = {
+    "train": {"color": BLUE, "marker": "o", "linestyle": "-"},
+    "validation": {"color": ORANGE, "marker": "s", "linestyle": "--"},
+    "best": {"color": GREEN, "marker": "*", "linestyle": "", "markersize": 18},
+    "each batch": {"color": SKY, "linewidth": 0.8, "alpha": 0.7},
+    "mean of batches": {"color": BLUE},
+    "measured on train": {"linestyle": "--", "markerfacecolor": WHITE},
+    "event": _UPRIGHT | {"color": BLUE, "markersize": 22, "markeredgewidth": 2},
+    "origin": _DOT | {"color": ORANGE, "marker": "o"},
+    "ceiling": _UPRIGHT | {"color": GREY},
+    "baseline": _DOT | {"color": ORANGE, "marker": "D", "markersize": 8},
+    "model": _DOT | {"color": BLUE, "marker": "o", "markersize": 8},
+    "floor": _UPRIGHT | {"color": GREEN},
+    "range": {"color": BLUE, "linewidth": 7},
+    "end of a range": _UPRIGHT | {"color": BLUE, "markersize": 7, "markeredgewidth": 1.5},
+    "gap": {"color": BLUE, "marker": "o"},
+    "moved": {"color": ORANGE, "marker": "o", "linestyle": "-", "linewidth": 2.2},
+    "stayed": {"color": GREY, "marker": "s", "linestyle": "--", "linewidth": 1.2},
+    "reference": {"color": GREY, "linestyle": "--", "linewidth": 1.5},
+    "in proportion": {"color": GREY, "linestyle": ":"},
+    "border": {"color": GREEN, "linestyle": "--"},
+    "no alarm": _DOT | {"color": BLUE, "marker": "o"},
+    "alarm": _DOT | {"color": ORANGE, "marker": "X"},
+    "goes on": _SQUARE | {"color": ORANGE},
+    "encoded, stays behind": _SQUARE | {"color": PALE},
+    "padded, masked": _SQUARE | {"color": WHITE},
+    "wrong": _DOT | {"color": BLACK, "marker": "x", "markersize": 7, "markeredgewidth": 1.8},
+    "true value": {"color": GREEN, "edgecolor": WHITE, "hatch": "//"},
+    "other value": {"color": SKY, "edgecolor": WHITE},
+    "no event": {"edgecolor": PALE, "hatch": "////"},
+}
+
+# Where a legend goes that would hide something inside the axes. The distance is in letters.
+BESIDE = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
+BELOW = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "borderaxespad": 4, "fontsize": 12}
+BELOW_NAMES = BELOW | {"bbox_to_anchor": (0.35, 0)}  # further left, where the rows' names are long
 
 
 def _finish(axes: Axes, **labels) -> Axes:
@@ -27,454 +104,910 @@ def _finish(axes: Axes, **labels) -> Axes:
     return axes
 
 
-def _as_is(text: object, most: int = 30) -> str:
-    """Text for a figure: short, on one line, and neither a formula nor, by a leading underscore, hidden from legends.
+def _pick_look(i: int) -> dict:
+    """How the i-th of several series is told from the others, in black and white too."""
+    return {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
 
-    Names come from a log, and a figure shows them as they are.
+
+def _draw_series(axes: Axes, x, y, **look) -> None:
+    """Draws a series, unless it has no point: a legend shall not name what is not there."""
+    if np.any(pd.notna(x) & pd.notna(y)):
+        axes.plot(x, y, **look)
+
+
+def _draw_intervals(axes: Axes, x: pd.Series, y: np.ndarray, reach: pd.Series, **look) -> None:
+    """Draws points with a bar to each side, unless there is none."""
+    if x.notna().any():
+        axes.errorbar(x, y, xerr=reach, **look)
+
+
+def _draw_arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    look = {"arrowstyle": "-|>", "color": DARK, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", end, start, arrowprops=look)
+
+
+def _write(axes: Axes, x: float, y: float, text: str, size=12, va="center", **look) -> None:
+    axes.text(x, y, text, fontsize=size, va=va, **look)
+
+
+def _add_legend(axes: Axes, **where) -> None:
+    """Names what is drawn. Where nothing is, the legend of an earlier drawing goes."""
+    handles, _ = axes.get_legend_handles_labels()
+    if handles:
+        axes.legend(frameon=False, **where)
+    elif axes.get_legend():
+        axes.get_legend().remove()
+
+
+def _count_whole(axes: Axes) -> None:
+    """Ticks of the x-axis at whole numbers only: there is no half epoch, and no half step."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _list_downwards(axes: Axes, names, most: int = 30) -> None:
+    """Names the rows 0, 1, 2 and so on, the first at the top."""
+    names = _shorten_all(names, most)
+    axes.set_yticks(range(len(names)), names)
+    # Not by invert_yaxis(): axes that share this one would turn it back.
+    axes.set_ylim(len(names) - 0.5, -0.5)
+
+
+def _shorten(text: object, most: int = 30) -> str:
+    """Text for a figure: short, and on one line.
+
+    Names come from a log, and a figure shows them as they are: a dollar begins no formula, and a
+    leading underscore hides nothing from a legend.
     """
     text = " ".join(str(text).split())
-    text = text if len(text) <= most else f"{text[:most - 1]}…"
-    return "\u200b" * text.startswith("_") + text.replace("$", r"\$")
+    if len(text) > most:
+        text = f"{text[: most - 1]}…"
+    if text.startswith("_"):
+        text = "\u200b" + text
+    return text.replace("$", r"\$")
 
 
-def _ticks(names, most: int = 30) -> list[str]:
-    return [_as_is(name, most) for name in names]
+def _list_once(names) -> list:
+    """Each of the names once, in the order in which they come."""
+    return list(dict.fromkeys(names))
 
 
-def loss_per_epoch(axes: Axes, epochs: pd.DataFrame) -> Axes:
-    """Train and validation loss by epoch, the best epoch marked, from columns epoch, train, validation, best."""
-    check_table(epochs, ("epoch", "train", "validation", "best"), "losses per epoch")
-    if not epochs["best"].any():
-        raise InputError("losses per epoch: no epoch is the best; mark one in the column 'best'")
-    axes.plot(epochs["epoch"], epochs["train"], "o-", label="train", color=BLUE)
-    axes.plot(epochs["epoch"], epochs["validation"], "s--", label="validation", color=ORANGE)
-    best = epochs[epochs["best"]]
-    axes.plot(best["epoch"], best["validation"], "*", markersize=18, color=GREEN, label=f"best, epoch {best['epoch'].iloc[0]}")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(frameon=False)
-    return _finish(axes, xlabel="epoch", ylabel="loss (nats)", title="Loss per epoch")
+def _shorten_all(names, most: int = 30) -> list[str]:
+    return [_shorten(name, most) for name in names]
 
 
-def histories(axes: Axes, log: Log, index: np.ndarray, origin: int) -> Axes:
-    """The histories (streams, history) of one origin on a timeline; places that name no event are padding."""
+# -- a log and a network
+
+
+def draw_histories(axes: Axes, log: Log, index: np.ndarray, origin: int) -> Axes:
+    """The histories (streams, history) of one origin on a timeline.
+
+    Places that name no event are padding.
+    """
     if not 0 <= origin < len(log):
-        raise InputError(f"origin: must be the number of an event, 0 to {len(log) - 1}, found {origin}")
+        raise InputError(
+            f"origin: must be the number of an event, 0 to {len(log) - 1}, found {origin}"
+        )
     if len(index) != len(log.streams):
-        raise InputError(f"histories: must have a row for each of the {len(log.streams)} streams, found {len(index)}")
+        raise InputError(
+            f"histories: must have a row for each of the {len(log.streams)} streams, "
+            f"found {len(index)}"
+        )
     earliest = -1.0
-    for s, events in enumerate(index):
+    for row, events in enumerate(index):
         events = events[events < len(log)]
         hours = (log.time[events] - log.time[origin]) / np.timedelta64(1, "h")
         earliest = min(earliest, hours.min())
-        axes.plot(hours, np.full(len(events), s), "|", markersize=22, markeredgewidth=2, color=BLUE)
-        axes.text(0.4, s, f"  back {_span(-hours.min())}", va="center", fontsize=11)
-    axes.plot(np.zeros(len(index)), np.arange(len(index)), "o", color=ORANGE, markersize=9, label="origin")
+        axes.plot(hours, np.full(len(hours), row), **LOOKS["event"])
+        _write(axes, 0.4, row, f"  back {tell_span(-hours.min())}", size=11)
+    rows = range(len(index))
+    axes.plot([0] * len(rows), rows, label="origin", **LOOKS["origin"])
+    _scale_to_hours_before(axes, earliest)
+    _list_downwards(axes, [stream.name for stream in log.streams])
+    _add_legend(axes, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
+    return _finish(
+        axes,
+        xlabel="hours before the origin (logarithmic)",
+        title=f"The last {index.shape[1]} events in each stream",
+    )
+
+
+def _scale_to_hours_before(axes: Axes, earliest: float) -> None:
+    """A logarithmic scale of hours that ends at the origin, with room for words after it."""
+    hours = [-1000, -100, -10, -1, 0]
     axes.set_xscale("symlog", linthresh=1)
-    axes.set_xticks([-1000, -100, -10, -1, 0], ["-1000", "-100", "-10", "-1", "0"])
+    axes.set_xticks(hours, map(str, hours))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlim(1.5 * earliest, 8)
-    axes.set_yticks(range(len(index)), _ticks(stream.name for stream in log.streams))
-    axes.invert_yaxis()
-    axes.legend(frameon=False, loc="lower left")
-    return _finish(axes, xlabel="hours before the origin (logarithmic)", title=f"The last {index.shape[1]} events in each stream")
 
 
-def _span(hours: float) -> str:
-    return f"{hours * 60:.0f} min" if hours < 2 else f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
+def tell_span(hours: float) -> str:
+    """A span of time in words, in the unit that suits it."""
+    if hours < 2:
+        return f"{hours * 60:.0f} min"
+    if hours < 48:
+        return f"{hours:.0f} h"
+    return f"{hours / 24:.0f} days"
 
 
-def category_ladder(axes: Axes, report: pd.DataFrame) -> Axes:
-    """Each category's ceiling, best baseline, model and floor, from a category report; hardest at the top."""
-    check_table(report, ("category", "ceiling", "marginal", "copy_last", "markov", "model", "floor"), "category report")
-    rows = report[report["category"] != "mean"].sort_values("model").reset_index(drop=True)
-    baseline = rows[["marginal", "copy_last", "markov"]].min(axis=1)
-    y = np.arange(len(rows))
-    axes.hlines(y, rows["floor"].fillna(rows["model"]), rows["ceiling"], color="#cccccc", zorder=0)
-    for values, marker, colour, name in ((rows["ceiling"], "|", GREY, "ceiling: guessing"), (baseline, "D", ORANGE, "best baseline"),
-                                         (rows["model"], "o", BLUE, "model"), (rows["floor"], "|", GREEN, "floor: nothing beats it")):
-        axes.plot(values, y, marker, color=colour, label=name, markersize=15 if marker == "|" else 8, markeredgewidth=3 if marker == "|" else 1)
-    axes.set_yticks(y, _ticks(rows["category"]))
-    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.35, -0.1), ncols=4, fontsize=12)
-    return _finish(axes, xlabel="loss (nats)", title="What each category could lose, and does")
+# The drawing of the network: where each column begins, how wide it is, and how high a box is.
+COLUMNS = {
+    "histories": (0.0, 1.9),
+    "vectors": (2.6, 1.6),
+    "encoded": (4.9, 1.7),
+    "states": (7.3, 0.5),
+    "decoder vectors": (9.1, 1.9),
+    "logits": (11.8, 1.4),
+}
+BOX_HEIGHT = 0.62
 
 
-def category_ranges(axes: Axes, ranges: pd.DataFrame) -> Axes:
-    """The least and greatest loss of each category over the epochs, from columns category, min, max."""
-    check_table(ranges, ("category", "min", "max"), "ranges of loss")
-    rows = ranges.sort_values("max").reset_index(drop=True)
-    axes.hlines(rows.index, rows["min"], rows["max"], color=BLUE, linewidth=7)
-    axes.set_yticks(rows.index, _ticks(rows["category"]))
-    return _finish(axes, xlabel="validation loss over the epochs (nats)", title="Ranges of loss by category")
+def draw_model_shapes(
+    axes: Axes,
+    streams: list[str],
+    source: int,
+    target: int,
+    categories: int,
+    d_model: int,
+    values: int,
+    carry: int = 1,
+) -> Axes:
+    """The network with the shape of what goes through it.
 
-
-def gradient_norms(axes: Axes, norms: pd.DataFrame) -> Axes:
-    """The norm of each stream's gradients by epoch: a row an epoch, a column a stream."""
-    check_table(norms, (), "norms of the gradients")
-    colours = (BLUE, ORANGE, GREEN, PINK, SKY, GREY, "#000000", "#E69F00")
-    for i, stream in enumerate(norms):
-        axes.plot(norms.index, norms[stream], "o^sDvPX*"[i % 8] + "-", color=colours[i % 8], label=_as_is(stream))
-    axes.set_yscale("log")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    return _finish(axes, xlabel="epoch", ylabel="norm of the gradients", title="How much each stream's encoder is pulled")
-
-
-def gap_by_step(axes: Axes, gaps: pd.Series) -> Axes:
-    """The mean gap to the floor at each step of the horizon."""
-    axes.plot(gaps.index, gaps, "o-", color=BLUE)
-    axes.set_ylim(bottom=0)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return _finish(axes, xlabel="step of the horizon (1 is the next event)", ylabel="mean gap to the floor (nats)",
-                   title="How far from the floor, step by step")
-
-
-def two_orders(axes: Axes, left: pd.Series, right: pd.Series) -> Axes:
-    """The same names in two orders, by two Series of values, the greatest at the top; a line joins a name's two places."""
-    if not left.index.is_unique or set(left.index) != set(right.index) or len(left) != len(right):
-        raise InputError("two orders: both must be of the same names, each once")
-    places = [values.rank(method="first")[left.index] - 1 for values in (left, right)]
-    for name in left.index:
-        here, there = (place[name] for place in places)
-        moves = abs(here - there) >= len(left) / 5
-        axes.plot([0, 1], [here, there], "o-" if moves else "s--", color=ORANGE if moves else GREY, linewidth=2.2 if moves else 1.2)
-        for x, y, value, side in ((-0.03, here, left[name], "right"), (1.03, there, right[name], "left")):
-            axes.text(x, y, f"{_as_is(name)}  {value:.3f}" if side == "right" else f"{value:.3f}  {_as_is(name)}", ha=side, va="center", fontsize=11)
-    _finish(axes, xlim=(-0.9, 1.9), yticks=[], xlabel="ordered by", title="Two orders of the same categories, the greatest at the top")
-    axes.grid(False)
-    axes.spines[["left", "bottom"]].set_visible(False)
-    axes.set_xticks([0, 1], [f"{_as_is(values.name)} (nats)" for values in (left, right)])
+    B windows have histories of ``source`` events in each of the streams, and a target of
+    ``target`` events. ``values`` counts the values of all categories together; ``carry`` is how
+    many last vectors of a history go on.
+    """
+    S = len(streams)
+    if not S or not 1 <= carry <= source:
+        raise InputError(
+            f"carry: must be 1 to {source}, the length of the histories, of at least one stream; "
+            f"found {carry} of {S} streams"
+        )
+    rows = -0.78 * np.arange(S)
+    below = rows[-1] - 1.4
+    for y, stream in zip(rows, streams, strict=True):
+        _draw_stream_of_model(axes, y, stream, carry)
+    _draw_decoder_of_model(axes, rows, below, categories)
+    shapes = {
+        "histories": f"(B, {S}, {source}, {categories})",
+        "vectors": f"(B, {S}, {source}, {d_model})",
+        "encoded": f"(B, {S}, {source}, {d_model})",
+        "states": f"(B, {S * carry}, {d_model})",
+        "decoder vectors": f"(B, {target}, {d_model})",
+        "logits": f"(B, {target}, {values})",
+    }
+    _name_columns(axes, rows[0] + BOX_HEIGHT / 2, shapes)
+    _write_words(axes, 0.95, below - 0.75, f"(B, {target}, {categories})", color=BLUE)
+    _write_words(axes, 6.65, below + 0.15, f"(B, {target}, {d_model})", color=BLUE)
+    vectors = "vector goes" if carry == 1 else f"{carry} vectors go"
+    only = f"carry = {carry}: only the last {vectors} on"
+    _write_words(axes, 7.55, rows[-1] - 0.66, only, color=ORANGE)
+    axes.set(xlim=(-0.1, 13.4), ylim=(below - 0.9, 1.31))
+    axes.set_title("From histories to the next events")
+    axes.axis("off")
     return axes
 
 
-def reliability(axes: Axes, curves: dict[str, pd.DataFrame]) -> Axes:
-    """How often what was predicted came true, from tables with the columns predicted and observed, by name."""
-    axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1.5, label="as often as said")
+def _draw_stream_of_model(axes: Axes, y: float, stream: str, carry: int) -> None:
+    """A row of the network: a history, its encoder, and what goes on of it."""
+    _draw_box(axes, "histories", y, BOX_HEIGHT, _shorten(stream, 14), GREY)
+    _draw_box(axes, "encoded", y, BOX_HEIGHT, "encoder", BLUE)
+    shown = min(carry, 4)  # more would not be told apart
+    for place in range(shown):
+        _draw_box(axes, "states", y, 0.6 * BOX_HEIGHT, "", ORANGE, shift=0.12 * place)
+    _join_columns(axes, "histories", "vectors", y)
+    _join_columns(axes, "vectors", "encoded", y)
+    _join_columns(axes, "encoded", "states", y)
+    _join_columns(axes, "states", "decoder vectors", y, shift=0.12 * (shown - 1))
+
+
+def _draw_decoder_of_model(axes: Axes, rows: np.ndarray, below: float, categories: int) -> None:
+    """What is shared by all streams, and the row of the origin and the target below them."""
+    middle = (rows[0] + rows[-1]) / 2
+    height = rows[0] - rows[-1] + BOX_HEIGHT
+    top, bottom = rows[0] + BOX_HEIGHT / 2, below - 0.4
+    embedding = "event\nembedding\n\nshared by\nall"
+    _draw_box(axes, "vectors", (top + bottom) / 2, top - bottom, embedding, GREEN)
+    decoder = "decoder\n\ncross-attention\nreads the\nstates"
+    _draw_box(axes, "decoder vectors", middle, height, decoder, PINK)
+    heads = f"{categories} heads\n\none per\ncategory"
+    _draw_box(axes, "logits", middle, height, heads, GREEN)
+    _join_columns(axes, "decoder vectors", "logits", middle)
+    _draw_box(axes, "histories", below, 0.8, "origin and\ntarget so far", GREY)
+    _draw_box(axes, "decoder vectors", below, 0.8, "causal\nself-attention", PINK)
+    _join_columns(axes, "histories", "vectors", below)
+    _join_columns(axes, "vectors", "decoder vectors", below)
+    x = _find_middle("decoder vectors")
+    _draw_arrow(axes, (x, below + 0.4), (x, middle - height / 2))
+
+
+def _name_columns(axes: Axes, top: float, shapes: dict[str, str]) -> None:
+    """Above each column what it is, and its shape."""
+    for column, shape in shapes.items():
+        x = _find_middle(column)
+        _write_words(axes, x, top + 0.55, column, size=12, fontweight="bold")
+        _write_words(axes, x, top + 0.2, shape, color=BLUE)
+
+
+def _draw_box(
+    axes: Axes, column: str, y: float, height: float, text: str, colour: str, shift: float = 0
+) -> None:
+    left, width = COLUMNS[column]
+    corner = (left + shift, y - height / 2)
+    box = FancyBboxPatch(
+        corner,
+        width,
+        height,
+        boxstyle="round,pad=0,rounding_size=0.1",
+        facecolor=(colour, 0.2),
+        edgecolor=colour,
+        linewidth=1.8,
+    )
+    axes.add_patch(box)
+    _write_words(axes, _find_middle(column), y, text, va="center")
+
+
+def _join_columns(axes: Axes, start: str, end: str, y: float, shift: float = 0) -> None:
+    left, width = COLUMNS[start]
+    right = left + width + shift
+    _draw_arrow(axes, (right, y), (COLUMNS[end][0], y))
+
+
+def _find_middle(column: str) -> float:
+    left, width = COLUMNS[column]
+    return left + width / 2
+
+
+def _write_words(
+    axes: Axes, x: float, y: float, words: str, size: float = 11.5, va: str = "baseline", **look
+) -> None:
+    _write(axes, x, y, words, size, ha="center", va=va, **look)
+
+
+def draw_last_vectors(axes: Axes, streams: list[str], known: np.ndarray, carry: int) -> Axes:
+    """Which vectors of the encoded histories go on to the decoder.
+
+    ``known`` (streams, history) is False where a history is padded.
+    """
+    S, T = known.shape
+    if not 1 <= carry <= T or len(streams) != S:
+        raise InputError(
+            f"carry: must be 1 to {T}, the length of the histories, and each of {S} streams "
+            f"needs a name; found {carry} and {len(streams)} names"
+        )
+    _draw_vectors(axes, known, carry)
+    for row in range(S):
+        _draw_arrow(axes, (0.6, row), (2.4, row))
+    encoded = f"encoded histories: {S} x {T} = {S * T} vectors"
+    axes.text((1 - T) / 2, -0.9, encoded, ha="center", va="bottom")
+    memory = f"the decoder's memory:\n{S} x {carry} = {S * carry} vectors"
+    side = "left" if carry < 8 else "center"
+    axes.text(2.6, S - 0.2, memory, ha=side, va="top")
+    _list_downwards(axes, streams)
+    fives = range(-5 * ((T - 1) // 5), 1, 5)
+    axes.set_xticks(sorted({1 - T, *fives}))
+    _add_legend(axes, **BELOW, ncols=3)
+    _finish(
+        axes,
+        xlim=(0.2 - T, 3 + max(carry, 7)),
+        ylim=(S + 0.9, -1.6),
+        xlabel="place in the history (0 is the origin)",
+        title=f"What goes on when carry is {carry}",
+    )
+    axes.grid(False)
+    return axes
+
+
+def _draw_vectors(axes: Axes, known: np.ndarray, carry: int) -> None:
+    """A square for each encoded vector, and at the right those that go on once more."""
+    T = known.shape[1]
+    goes_on = np.arange(T) >= T - carry
+    kinds = {
+        "goes on": known & goes_on,
+        "encoded, stays behind": known & ~goes_on,
+        "padded, masked": ~known,
+    }
+    size = 15 if carry < 8 else 9
+    for name, there in kinds.items():
+        look = LOOKS[name] | {"markersize": size}
+        row, place = np.nonzero(there)
+        _draw_series(axes, place - T + 1, row, label=name, **look)
+        row, place = np.nonzero(there & goes_on)
+        _draw_series(axes, place - T + carry + 3, row, **look)
+
+
+# -- a run
+
+
+def draw_loss_per_epoch(axes: Axes, epochs: pd.DataFrame) -> Axes:
+    """Train and validation loss by epoch, the best epoch marked.
+
+    Columns epoch, train, validation and best.
+    """
+    check_table(epochs, ("epoch", "train", "validation", "best"), "losses per epoch")
+    if not epochs["best"].any():
+        raise InputError("losses per epoch: no epoch is the best; mark one in the column 'best'")
+    for name in ("train", "validation"):
+        _draw_series(axes, epochs["epoch"], epochs[name], label=name, **LOOKS[name])
+    best = epochs[epochs["best"]]
+    label = f"best, epoch {best['epoch'].iloc[0]}"
+    _draw_series(axes, best["epoch"], best["validation"], label=label, **LOOKS["best"])
+    _count_whole(axes)
+    _add_legend(axes)
+    return _finish(axes, xlabel="epoch", ylabel="loss (nats)", title="Loss per epoch")
+
+
+def draw_gradient_norms(axes: Axes, norms: pd.DataFrame) -> Axes:
+    """The norm of each stream's gradients by epoch: a row an epoch, a column a stream."""
+    check_table(norms, (), "norms of the gradients")
+    for i, stream in enumerate(norms):
+        _draw_series(axes, norms.index, norms[stream], label=_shorten(stream), **_pick_look(i))
+    axes.set_yscale("log")
+    _count_whole(axes)
+    _add_legend(axes, **BESIDE)
+    return _finish(
+        axes,
+        xlabel="epoch",
+        ylabel="norm of the gradients",
+        title="How much each stream's encoder is pulled",
+    )
+
+
+def draw_curves(
+    axes: Axes,
+    table: pd.DataFrame,
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    marks: dict[str, float] | None = None,
+) -> Axes:
+    """A line for each column of a table over its index, and an upright line at each of ``marks``.
+
+    Blanks are left out.
+    """
+    for i, name in enumerate(table):
+        column = table[name].dropna()
+        look = _pick_look(i) | {"linestyle": LINES[i % len(LINES)]}
+        if len(table) > 40:
+            look["marker"] = ""
+        _draw_series(axes, column.index, column, label=_shorten(name, 60), **look)
+    lines = cycle(reversed(LINES))  # or a mark would look like the first curve
+    for name, x in (marks or {}).items():
+        label = _shorten(name, 60)
+        axes.axvline(x, color=DARK, linestyle=next(lines), linewidth=1.8, label=label)
+    if pd.api.types.is_integer_dtype(table.index):
+        _count_whole(axes)
+    _, names = axes.get_legend_handles_labels()
+    if len(names) > 1:
+        where = BESIDE if len(names) > 5 else {}
+        _add_legend(axes, **where, fontsize=12)
+    return _finish(axes, xlabel=xlabel, ylabel=ylabel, title=title)
+
+
+def draw_runs_against_the_first(axes: Axes, table: pd.DataFrame, title: str) -> Axes:
+    """How far each of several runs lies from a first one, category by category.
+
+    Columns run, category, difference and standard_error, in nats. Two standard errors are drawn
+    to each side.
+    """
+    needed = ("run", "category", "difference", "standard_error")
+    check_table(table, needed, "differences to the first run")
+    categories, runs = _list_once(table["category"]), _list_once(table["run"])
+    apart = min(0.24, 0.8 / len(runs))  # the runs of a category stay nearer to it than to the next
+    axes.axvline(0, **LOOKS["reference"])
+    for i, run in enumerate(runs):
+        rows = table[table["run"] == run]
+        beside = apart * (i - (len(runs) - 1) / 2)
+        y = np.array([categories.index(name) for name in rows["category"]]) + beside
+        look = _pick_look(i) | {"linestyle": "", "capsize": 3, "label": _shorten(run, 60)}
+        _draw_intervals(axes, rows["difference"], y, 2 * rows["standard_error"], **look)
+    _list_downwards(axes, categories)
+    _add_legend(axes, **BELOW_NAMES, ncols=4)
+    return _finish(axes, xlabel="difference in loss (nats), with two standard errors", title=title)
+
+
+# -- losses by category
+
+
+def draw_category_ladder(axes: Axes, report: pd.DataFrame) -> Axes:
+    """Each category's ceiling, best baseline, model and floor, from a category report.
+
+    The hardest is at the top. A log without floors has none drawn.
+    """
+    baselines = ["marginal", "copy_last", "markov"]
+    check_table(report, ("category", "ceiling", *baselines, "model", "floor"), "category report")
+    rows = report[report["category"] != "mean"].sort_values("model").reset_index(drop=True)
+    least = rows["floor"].fillna(rows["model"])
+    axes.hlines(rows.index, least, rows["ceiling"], color=PALE, zorder=0)
+    rungs = {
+        "ceiling": (rows["ceiling"], "ceiling: guessing"),
+        "baseline": (rows[baselines].min(axis=1), "best baseline"),
+        "model": (rows["model"], "model"),
+        "floor": (rows["floor"], "floor: nothing beats it"),
+    }
+    for name, (losses, label) in rungs.items():
+        _draw_series(axes, losses, rows.index, label=label, **LOOKS[name])
+    axes.set_yticks(rows.index, _shorten_all(rows["category"]))
+    _add_legend(axes, **BELOW_NAMES, ncols=4)
+    return _finish(axes, xlabel="loss (nats)", title="What each category could lose, and does")
+
+
+def draw_category_ranges(axes: Axes, ranges: pd.DataFrame) -> Axes:
+    """The least and greatest loss of each category over the epochs.
+
+    Columns category, min and max.
+    """
+    check_table(ranges, ("category", "min", "max"), "ranges of loss")
+    rows = ranges.sort_values("max").reset_index(drop=True)
+    axes.hlines(rows.index, rows["min"], rows["max"], **LOOKS["range"])
+    for end in ("min", "max"):  # a range of nothing, as after one epoch, is seen by its ends
+        axes.plot(rows[end], rows.index, **LOOKS["end of a range"])
+    axes.set_yticks(rows.index, _shorten_all(rows["category"]))
+    return _finish(
+        axes, xlabel="validation loss over the epochs (nats)", title="Ranges of loss by category"
+    )
+
+
+def draw_two_orders(axes: Axes, left: pd.Series, right: pd.Series) -> Axes:
+    """The same names in two orders, by two Series of values, the greatest at the top.
+
+    A line joins a name's two places.
+    """
+    same = len(left) == len(right) and set(left.index) == set(right.index)
+    if not same or not left.index.is_unique:
+        raise InputError("two orders: both must be of the same names, each once")
+    order, other = left.rank(method="first") - 1, right.rank(method="first") - 1
+    for name in left.index:
+        here, there = order[name], other[name]
+        moved = abs(here - there) >= len(left) / 5
+        look = LOOKS["moved"] if moved else LOOKS["stayed"]
+        axes.plot([0, 1], [here, there], **look)
+        text = _shorten(name)
+        _write(axes, -0.03, here, f"{text}  {left[name]:.3f}", size=11, ha="right")
+        _write(axes, 1.03, there, f"{right[name]:.3f}  {text}", size=11)
+    axes.set(xlim=(-0.9, 1.9), yticks=[], xlabel="ordered by")
+    axes.set_title("Two orders of the same categories, the greatest at the top")
+    axes.spines[:].set_visible(False)
+    names = _shorten_all([left.name, right.name])
+    axes.set_xticks([0, 1], [f"{name} (nats)" for name in names])
+    return axes
+
+
+def draw_gap_by_step(axes: Axes, gaps: pd.Series) -> Axes:
+    """The mean gap to the floor at each step of the horizon."""
+    axes.plot(gaps.index, gaps, **LOOKS["gap"])
+    axes.set_ylim(bottom=0)
+    _count_whole(axes)
+    return _finish(
+        axes,
+        xlabel="step of the horizon (1 is the next event)",
+        ylabel="mean gap to the floor (nats)",
+        title="How far from the floor, step by step",
+    )
+
+
+def draw_leak_alarm(axes: Axes, gaps: pd.DataFrame) -> Axes:
+    """Gaps to the floor with three standard errors to each side; alarms stand out.
+
+    Columns what, gap and standard_error.
+    """
+    check_table(gaps, ("what", "gap", "standard_error"), "gaps to the floor")
+    gap, reach = gaps["gap"], 3 * gaps["standard_error"]
+    alarm = (gap + reach < 0).to_numpy()
+    axes.axvline(0, label="floor", **LOOKS["border"])
+    y = np.arange(len(gaps))
+    kinds = {"no alarm": (~alarm, "no alarm"), "alarm": (alarm, "below the floor: a leak")}
+    for name, (rows, label) in kinds.items():
+        look = LOOKS[name] | {"capsize": 4, "label": label}
+        _draw_intervals(axes, gap[rows], y[rows], reach[rows], **look)
+    _list_downwards(axes, gaps["what"], 60)
+    _add_legend(axes, **BELOW, ncols=3)
+    return _finish(
+        axes,
+        xlabel="gap to the floor, with three standard errors (nats)",
+        title="Who is below the floor?",
+    )
+
+
+# -- forecasts
+
+
+def draw_reliability(axes: Axes, curves: dict[str, pd.DataFrame]) -> Axes:
+    """How often what was predicted came true.
+
+    Tables with the columns predicted and observed, by name.
+    """
+    axes.plot([0, 1], [0, 1], label="as often as said", **LOOKS["reference"])
     for i, (name, table) in enumerate(curves.items()):
         check_table(table, ("predicted", "observed"), f"reliability of {name}")
-        axes.plot(table["predicted"], table["observed"], "o^sDvPX*"[i % 8] + "-", color=(BLUE, ORANGE, GREEN, PINK, SKY)[i % 5], markersize=9, label=_as_is(name))
+        look = _pick_look(i) | {"markersize": 9, "label": _shorten(name)}
+        _draw_series(axes, table["predicted"], table["observed"], **look)
     axes.set_aspect("equal")
-    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    return _finish(axes, xlim=(0, 1), ylim=(0, 1), xlabel="predicted probability of the likeliest value", ylabel="share in which it was true",
-                   title="Reliability")
+    _add_legend(axes, **BESIDE)
+    return _finish(
+        axes,
+        xlim=(0, 1),
+        ylim=(0, 1),
+        xlabel="predicted probability of the likeliest value",
+        ylabel="share in which it was true",
+        title="Reliability",
+    )
+
+
+def draw_right_or_wrong(axes: Axes, right: np.ndarray, names: list[str], title: str) -> Axes:
+    """Which values of a forecast were right, (steps, categories).
+
+    A square each, with a cross where it was wrong, and how many were right at the end of a row.
+    """
+    steps, categories = right.shape
+    if len(names) != categories:
+        raise InputError(
+            f"right or wrong: {categories} categories need as many names, found {len(names)}"
+        )
+    axes.pcolormesh(
+        np.arange(steps + 1) + 0.5,
+        np.arange(categories + 1) - 0.5,
+        right.T,
+        cmap=ListedColormap([ORANGE, (SKY, 0.4)]),
+        vmin=0,
+        vmax=1,
+        edgecolor=WHITE,
+        linewidth=1.5,
+    )
+    step, category = np.nonzero(~right)
+    axes.plot(step + 1, category, **LOOKS["wrong"])
+    for row, count in enumerate(right.sum(0)):
+        weight = "normal" if count == steps else "bold"
+        _write(axes, steps + 0.8, row, str(count), fontweight=weight)
+    axes.text(steps + 0.8, -0.8, "right", fontsize=11)
+    _list_downwards(axes, names)
+    axes.set_xticks([1, *range(5, steps + 1, 5)])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set(xlabel="step of the horizon (a cross: wrong)", title=title)
+    return axes
+
+
+def draw_stream_heat(
+    axes: Axes,
+    values: pd.DataFrame,
+    shown: pd.DataFrame | None = None,
+    top: float | None = None,
+    unit: str = "nats",
+    **labels,
+) -> Axes:
+    """A row a stream, and a colour for each value; below 0 counts as 0.
+
+    ``shown`` says which values are written in (those of at least 0.05, where None). The colours go
+    by the square root, so that small values are told from nothing; ``top`` is where they are
+    darkest.
+    """
+    check_table(values, (), "heat")
+    shown = values >= 0.05 if shown is None else shown
+    texts = values.map("{:.2f}".format).replace("^0", "", regex=True)
+    sns.heatmap(
+        values.rename(index=_shorten, columns=_shorten).clip(lower=0),
+        ax=axes,
+        annot=texts.where(shown, "").to_numpy(),
+        annot_kws={"size": 11},
+        fmt="",
+        cmap=HEAT,
+        norm=PowerNorm(0.5, 0, top or values.to_numpy().max()),
+        linewidths=1,
+        linecolor=FAINT,
+        cbar_kws={"label": unit, "pad": 0.01},
+    )
+    axes.tick_params(length=0)
+    axes.tick_params(axis="y", rotation=0)
+    _slant_long_names(axes)
+    axes.set(**{"xlabel": "", "ylabel": ""} | labels)
+    return axes
+
+
+def _slant_long_names(axes: Axes) -> None:
+    """Turns the names below the columns where they would run into each other."""
+    labels = axes.get_xticklabels()
+    if max((len(label.get_text()) for label in labels), default=0) > 6:  # none where hidden
+        axes.tick_params(axis="x", rotation=35)
+        for label in labels:
+            label.set(ha="right", rotation_mode="anchor")
 
 
 # -- the figures of the widgets
 
-LEVELS = {"ceiling": "solid", "marginal": "dotted", "copy_last": "dashdot", "markov": "dashed", "floor": (0, (6, 1, 1, 1, 1, 1))}
-_COLOURS, _MARKERS = (BLUE, ORANGE, GREEN, PINK, SKY, "#E69F00", "#000000", GREY), "o^sDvPX*"
 
+def draw_loss_curves(
+    axes: Axes,
+    curves: dict[tuple[str, str, str], pd.Series],
+    levels: pd.DataFrame,
+    ylabel: str,
+) -> Axes:
+    """Losses by epoch, and the levels that they are read against.
 
-def loss_curves(axes: Axes, curves: dict[tuple[str, str, str], pd.Series], levels: pd.DataFrame, ylabel: str) -> Axes:
-    """Losses by epoch: {(run, category, measure): a Series by epoch}; and levels: a row a category, a column a kind.
+    curves: (run, category, measure) -> a Series by epoch; one without a value is left out
+    levels: a row a category, a column a kind of level
 
-    Colours go by category, or by run where all is of one category; each curve has its own marker, and train is dashed.
+    Colours go by category, or by run where all is of one category; each curve has its own marker,
+    and train is dashed.
     """
-    runs, categories, _ = parts = [list(dict.fromkeys(part)) for part in zip(*curves)] or [[], [], []]
-    colour_by = 0 if len(categories) == 1 and len(runs) > 1 else 1
-    colour = {name: _COLOURS[i % 8] for i, name in enumerate(parts[colour_by])}
-    for (key, values), marker in zip(curves.items(), _MARKERS):
-        train = {"linestyle": "--", "markerfacecolor": "white"} if key[2] == "train" else {}
-        axes.plot(values.index, values, marker=marker, markersize=8, color=colour[key[colour_by]], label=_curve_name(key, parts), **train)
-    drawn = axes.lines[:]
-    for category, row in levels.iterrows():
-        for kind, value in row.dropna().items():
-            axes.axhline(value, color=colour[category] if len(levels) > 1 else GREY, linestyle=LEVELS[kind], linewidth=1.8, zorder=1)
-    axes.margins(x=0.02)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _finish(axes, xlabel="epoch", ylabel=ylabel)
-    axes.set_title(", ".join(_as_is(names[0]) for names in parts if len(names) == 1) or "Loss by epoch", y=1)
-    _name_at_the_right(axes, drawn)
-    for i, kind in enumerate(kind for kind in levels if levels[kind].notna().any()):
-        axes.add_artist(Line2D([0.58 + 0.2 * i, 0.63 + 0.2 * i], [-0.14, -0.14], color=GREY, linestyle=LEVELS[kind], linewidth=1.8,
-                               transform=axes.transAxes, clip_on=False))
-        axes.text(0.64 + 0.2 * i, -0.14, kind, va="center", fontsize=12, transform=axes.transAxes)
+    curves = {key: losses for key, losses in curves.items() if losses.notna().any()}
+    parts = [_list_once(key[place] for key in curves) for place in range(3)]
+    runs, categories, _ = parts
+    told_by = 0 if len(categories) == 1 and len(runs) > 1 else 1  # a place in the keys
+    colours = dict(zip(parts[told_by], cycle(COLOURS), strict=False))
+    markers = cycle(MARKERS)
+    lines = []
+    for key, losses in curves.items():
+        look = {"color": colours[key[told_by]], "marker": next(markers), "markersize": 8}
+        if key[2] == "train":
+            look |= LOOKS["measured on train"]
+        lines += axes.plot(losses.index, losses, label=_name_curve(key, parts), **look)
+    _draw_levels(axes, levels, colours)
+    _frame_curves(axes, parts, ylabel)
+    _name_at_the_right(axes, lines)
+    _name_levels(axes, [kind for kind in levels if levels[kind].notna().any()])
     return axes
 
 
-def _curve_name(key: tuple[str, str, str], parts: list[list[str]]) -> str:
-    """What tells a curve from the others drawn: its category on one line, its run and its measure on the next."""
-    run, category, measure = (_as_is(name) if len(names) > 1 else "" for name, names in zip(key, parts))
-    return "\n".join(filter(None, [category, ", ".join(filter(None, [run, measure]))])) or _as_is(key[1])
+def _frame_curves(axes: Axes, parts: list[list[str]], ylabel: str) -> None:
+    """The axes of loss curves; the title says what all of them share."""
+    axes.margins(x=0.02)
+    _count_whole(axes)
+    _finish(axes, xlabel="epoch", ylabel=ylabel)
+    shared = [_shorten(names[0]) for names in parts if len(names) == 1]
+    axes.set_title(", ".join(shared) or "Loss by epoch", y=1)
+
+
+def _name_curve(key: tuple[str, str, str], parts: list[list[str]]) -> str:
+    """What tells a curve from the others drawn.
+
+    Its category is on one line, its run and its measure on the next.
+    """
+    told = [
+        _shorten(name) if len(names) > 1 else "" for name, names in zip(key, parts, strict=True)
+    ]
+    run, category, measure = told
+    second = ", ".join(filter(None, [run, measure]))
+    both = "\n".join(filter(None, [category, second]))
+    return both or _shorten(key[1])
+
+
+def _draw_levels(axes: Axes, levels: pd.DataFrame, colours: dict[str, str]) -> None:
+    """A line across for each level, grey where all are of one category."""
+    for category, row in levels.iterrows():
+        colour = colours.get(category, GREY) if len(levels) > 1 else GREY
+        for kind, level in row.dropna().items():
+            axes.axhline(level, color=colour, linestyle=LEVELS[kind], linewidth=1.8, zorder=1)
+
+
+def _name_levels(axes: Axes, kinds: list[str]) -> None:
+    """Names the lines of the levels below the axes."""
+    for i, kind in enumerate(kinds):
+        left = 0.58 + 0.2 * i
+        line = Line2D(
+            [left, left + 0.05],
+            [-0.14, -0.14],
+            color=GREY,
+            linestyle=LEVELS[kind],
+            linewidth=1.8,
+            transform=axes.transAxes,
+            clip_on=False,
+        )
+        axes.add_artist(line)
+        _write(axes, left + 0.06, -0.14, kind, transform=axes.transAxes)
 
 
 def _name_at_the_right(axes: Axes, lines: list[Line2D]) -> None:
-    """Names each curve beside its end, in the order in which they end, pushed apart where they would overlap.
+    """Names each curve beside its end, in the order in which they end.
 
     A legend would take as long to draw as all else together.
     """
-    (low, high), names = axes.get_ylim(), sorted(lines, key=lambda line: line.get_ydata()[-1])
-    ends = [(line.get_ydata()[-1] - low) / (high - low) for line in names]
-    room = [0.068 + 0.057 * line.get_label().count("\n") for line in names]
+    low, high = axes.get_ylim()
+    lines = sorted(lines, key=_find_end)
+    ends = [(_find_end(line) - low) / (high - low) for line in lines]
+    room = [0.068 + 0.057 * line.get_label().count("\n") for line in lines]
+    for line, end, place in zip(lines, ends, _push_apart(ends, room), strict=True):
+        hand = Line2D(
+            [1.005, 1.04, 1.055],
+            [end, place, place],
+            color=line.get_color(),
+            linewidth=1,
+            marker=line.get_marker(),
+            markevery=[2],
+            markersize=8,
+            markerfacecolor=line.get_markerfacecolor(),
+            transform=axes.transAxes,
+            clip_on=False,
+        )
+        axes.add_artist(hand)
+        name = line.get_label()
+        _write(axes, 1.075, place, name, linespacing=1.1, transform=axes.transAxes)
+
+
+def _find_end(line: Line2D) -> float:
+    """The last loss of a curve."""
+    losses = np.asarray(line.get_ydata())
+    return losses[pd.notna(losses)][-1]
+
+
+def _push_apart(ends: list[float], room: list[float]) -> list[float]:
+    """Places for names near the ends of their curves: 0 is the bottom of the axes, 1 the top.
+
+    The ends are in ascending order; ``room`` is what each name needs.
+    """
     places = []
-    for end, need, before in zip(ends, room, [0, *room]):
-        places.append(max(end, places[-1] + (need + before) / 2 if places else 0))
+    for i, end in enumerate(ends):
+        if places:
+            end = max(end, places[-1] + (room[i - 1] + room[i]) / 2)
+        places.append(max(end, 0))
+    highest = 1 - room[-1] / 4 if room else 1
     for i in reversed(range(len(places))):  # what was pushed above the top comes down again
-        places[i] = min(places[i], places[i + 1] - (room[i] + room[i + 1]) / 2 if i + 1 < len(places) else 1 - room[i] / 4)
-    for line, end, place in zip(names, ends, places):
-        axes.add_artist(Line2D([1.005, 1.04, 1.055], [end, place, place], color=line.get_color(), linewidth=1, marker=line.get_marker(), markevery=[2],
-                               markersize=8, markerfacecolor=line.get_markerfacecolor(), transform=axes.transAxes, clip_on=False))
-        axes.text(1.075, place, line.get_label(), va="center", fontsize=12, linespacing=1.1, transform=axes.transAxes)
+        places[i] = min(places[i], highest)
+        highest = places[i] - (room[i] + room[i - 1]) / 2
+    return places
 
 
-def decoder_reads(axes: Axes, weights: pd.Series) -> Axes:
+def draw_decoder_reads(axes: Axes, weights: pd.Series) -> Axes:
     """How much of each stream's state the decoder reads, one bar a stream."""
     axes.barh(range(len(weights)), weights, color=ORANGE)
     for y, weight in enumerate(weights):
-        axes.text(weight + 0.03, y, f"{weight:.2f}", va="center", fontsize=12)
-    axes.set_yticks(range(len(weights)), _ticks(weights.index, 14))
-    axes.set_ylim(len(weights) - 0.5, -0.5)
+        _write(axes, weight + 0.03, y, f"{weight:.2f}")
+    _list_downwards(axes, weights.index, 14)
     axes.set_title("The decoder reads", y=1)
     return _finish(axes, xlabel="weight of its state", xlim=(0, 1.25), xticks=[0, 0.5, 1])
 
 
-def history_weights(axes: Axes, weights: pd.DataFrame) -> Axes:
-    """The weight on each event of each history: a row a stream, oldest first; NaN, drawn hatched, where no event is."""
-    values, top = weights.to_numpy(), np.nanmax(weights.to_numpy(), initial=0.01)
-    axes.patch.set(hatch="////", edgecolor="#bbbbbb")
-    axes.imshow(values, cmap="Blues", vmin=0, vmax=top, aspect="auto", interpolation="nearest")
-    axes.hlines(np.arange(len(values) - 1) + 0.5, -0.5, values.shape[1] - 0.5, color="white", linewidth=3)
-    notable = np.clip(1.5 / np.isfinite(values).sum(1, keepdims=True), 0.095, 0.9)  # well above an equal share
-    for y, x in zip(*np.nonzero(values >= notable)):
-        axes.text(x, y, f"{values[y, x]:.1f}".lstrip("0"), ha="center", va="center", fontsize=12,
-                  color="white" if values[y, x] > 0.5 * top else "black")
-    axes.set_yticks(range(len(weights)), _ticks(weights.index, 14))
-    axes.set_xticks([0, values.shape[1] - 1], ["oldest", "origin"])
-    axes.set_title(f"Each encoder reads its last {values.shape[1]} events", y=1)
+def draw_history_weights(axes: Axes, weights: pd.DataFrame) -> Axes:
+    """The weight on each event of each history: a row a stream, oldest first.
+
+    NaN, drawn hatched, where no event is.
+    """
+    values = weights.to_numpy()
+    streams, length = values.shape
+    top = np.nanmax(values, initial=0.01)
+    axes.patch.set(**LOOKS["no event"])
+    axes.imshow(values, cmap=HEAT, vmin=0, vmax=top, aspect="auto", interpolation="nearest")
+    borders = np.arange(streams - 1) + 0.5
+    axes.hlines(borders, -0.5, length - 0.5, color=WHITE, linewidth=3)
+    _write_weights(axes, values, top)
+    axes.set_yticks(range(streams), _shorten_all(weights.index, 14))
+    axes.set_xticks([0, length - 1], ["oldest", "origin"])
+    axes.set_title(f"Each encoder reads its last {length} events", y=1)
     axes.set_xlabel("place in the history")
     axes.spines[:].set_visible(False)
     return axes
 
 
-def predicted_values(axes: Axes, probabilities: np.ndarray, names: list, truth: int | None, title: str, most: int = 5) -> Axes:
-    """The likeliest values of a category, and the true one, hatched (None: there is none); `names` are the values'."""
-    if len(names) < len(probabilities) or truth is not None and not 0 <= truth < len(probabilities):
-        raise InputError(f"values: {len(probabilities)} probabilities need a name each, and the true value is one of them; "
-                         f"found {len(names)} names and {truth}")
-    likely = [value for value in np.argsort(-probabilities, kind="stable")[:most] if probabilities[value] >= 0.005]
-    if truth is not None and truth not in likely:
-        likely = [*likely[:most - 1], truth]
-    for y, value in enumerate(likely):
-        true = value == truth
-        axes.barh(y + 0.15, probabilities[value], height=0.4, color=GREEN if true else SKY, hatch="//" if true else "", edgecolor="white")
-        axes.text(0.02, y - 0.08, f"{_as_is(names[value], 18)}  {probabilities[value]:.2f}{'  (true)' if true else ''}", va="bottom", fontsize=12)
+def _write_weights(axes: Axes, values: np.ndarray, top: float) -> None:
+    """Writes those weights in that are well above an equal share."""
+    events = np.isfinite(values).sum(1, keepdims=True)
+    notable = np.clip(1.5 / events, 0.095, 0.9)
+    for y, x in zip(*np.nonzero(values >= notable), strict=True):
+        weight = values[y, x]
+        colour = WHITE if weight > 0.5 * top else BLACK
+        text = f"{weight:.1f}".lstrip("0")
+        _write(axes, x, y, text, ha="center", color=colour)
+
+
+def draw_predicted_values(
+    axes: Axes,
+    probabilities: np.ndarray,
+    names: list,
+    truth: int | None,
+    title: str,
+    most: int = 5,
+) -> Axes:
+    """The likeliest values of a category, and the true one, hatched (None: there is none).
+
+    ``names`` are the values'.
+    """
+    count = len(probabilities)
+    if len(names) < count or truth is not None and not 0 <= truth < count:
+        raise InputError(
+            f"values: {count} probabilities need a name each, and the true value is one of them; "
+            f"found {len(names)} names and {truth}"
+        )
+    for y, value in enumerate(_pick_values(probabilities, truth, most)):
+        probability, true = probabilities[value], value == truth
+        look = LOOKS["true value"] if true else LOOKS["other value"]
+        axes.barh(y + 0.15, probability, height=0.4, **look)
+        text = f"{_shorten(names[value], 18)}  {probability:.2f}"
+        _write(axes, 0.02, y - 0.08, f"{text}  (true)" if true else text, va="bottom")
     axes.set_ylim(most - 0.5, -0.5)
-    axes.set_title(_as_is(title, 24), y=1, fontsize=13)
+    axes.set_title(_shorten(title, 24), y=1, fontsize=13)
     return _finish(axes, xlabel="probability", xlim=(0, 1.05), xticks=[0, 0.5, 1], yticks=[])
 
 
-def live_losses(axes: Axes, train: pd.Series, validation: pd.Series, ceiling: float | None, floor: float | None, window: int) -> Axes:
-    """A run under way: the train loss of each batch, its mean over the last `window` batches, and the validation loss.
+def _pick_values(probabilities: np.ndarray, truth: int | None, most: int) -> list[int]:
+    """The likeliest values, without those that round to nothing, but with the true one."""
+    order = np.argsort(-probabilities, kind="stable")[:most]
+    picked = [value for value in order if probabilities[value] >= 0.005]
+    if truth is not None and truth not in picked:
+        picked = [*picked[: most - 1], truth]
+    return picked
 
-    Both Series go by the epochs done, a batch being a part of one. The scale is logarithmic.
+
+def draw_live_losses(
+    axes: Axes,
+    train: pd.Series,
+    validation: pd.Series,
+    ceiling: float | None,
+    floor: float | None,
+    window: int,
+) -> Axes:
+    """A run under way, on a logarithmic scale.
+
+    The train loss of each batch, its mean over the last ``window`` batches, and the validation
+    loss. Both Series go by the epochs done, a batch being a part of one.
     """
-    axes.plot(train.index, train, color=SKY, linewidth=0.8, alpha=0.7, label="train, each batch")
-    axes.plot(train.index, train.rolling(window, min_periods=1).mean(), color=BLUE, label=f"train, mean of {window}")
-    axes.plot(validation.index, validation, "s--", color=ORANGE, label="validation")
-    for level, colour, name in ((ceiling, GREY, "ceiling"), (floor, GREEN, "floor")):
-        if level is not None:
-            axes.axhline(level, color=colour, linestyle=LEVELS[name], label=f"{name} {level:.3f}")
+    smooth = train.rolling(window, min_periods=1).mean()
+    _draw_series(axes, train.index, train, label="train, each batch", **LOOKS["each batch"])
+    label = f"train, mean of {window}"
+    _draw_series(axes, smooth.index, smooth, label=label, **LOOKS["mean of batches"])
+    _draw_series(axes, validation.index, validation, label="validation", **LOOKS["validation"])
+    for name, level in {"ceiling": ceiling, "floor": floor}.items():
+        if level is not None and level > 0:  # a logarithmic scale has no place for 0
+            look = {"color": LEVEL_COLOURS[name], "linestyle": LEVELS[name]}
+            axes.axhline(level, label=f"{name} {level:.3f}", **look)
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_locator(NullLocator())
     axes.margins(y=0.1)
-    axes.set_xlim(0, 1.01 * max([1, *np.ceil(train.index[-1:])]))
-    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1.03), fontsize=12)
+    epochs = max([1, *np.ceil(train.index[-1:])])
+    axes.set_xlim(0, 1.01 * epochs)
+    _add_legend(axes, loc="upper left", bbox_to_anchor=(1.01, 1.03), fontsize=12)
     axes.set_title("A run under way", y=1)
     return _finish(axes, xlabel="epochs done", ylabel="loss (nats), logarithmic")
 
 
-def model_shapes(axes: Axes, streams: list[str], source: int, target: int, categories: int, d_model: int, values: int, carry: int = 1) -> Axes:
-    """The network with the shape of what goes through it: B windows, the histories and the target above as given here.
+# -- the benchmark
 
-    `values` counts the values of all categories together; `carry` is how many last vectors of a history go on.
+
+def draw_speed_by_batch(axes: Axes, table: pd.DataFrame) -> Axes:
+    """Windows per second of each form of the network by batch, from the benchmark's table.
+
+    A colour a form, a line a width.
     """
-    S, height = len(streams), 0.62
-    if not S or not 1 <= carry <= source:
-        raise InputError(f"carry: must be 1 to {source}, the length of the histories, of at least one stream; found {carry} of {S} streams")
-    rows = -0.78 * np.arange(S)
-    top, bottom = rows[0] + height / 2, rows[-1] - height / 2
-    given = bottom - 1.1
-
-    def box(x, y, width, tall, text, colour):
-        axes.add_patch(FancyBboxPatch((x, y - tall / 2), width, tall, boxstyle="round,pad=0,rounding_size=0.1", facecolor=colour + "33", edgecolor=colour, linewidth=1.8))
-        axes.text(x + width / 2, y, text, ha="center", va="center", fontsize=11.5)
-
-    def arrow(x, to, y):
-        axes.annotate("", (to, y), (x, y), arrowprops=dict(arrowstyle="-|>", color="#333333", linewidth=1.2, shrinkA=0, shrinkB=0))
-
-    for y, stream in zip(rows, streams):
-        box(0.0, y, 1.9, height, _as_is(stream, 14), GREY)
-        arrow(1.9, 2.6, y)
-        arrow(4.2, 4.9, y)
-        box(4.9, y, 1.7, height, "encoder", BLUE)
-        arrow(6.6, 7.3, y)
-        for k in range(min(carry, 4)):  # more would not be told apart
-            box(7.3 + 0.12 * k, y, 0.5, 0.6 * height, "", ORANGE)
-        arrow(7.8 + 0.12 * (min(carry, 4) - 1), 9.1, y)
-    box(2.6, (top + given - 0.4) / 2, 1.6, top - given + 0.4, "event\nembedding\n\nshared by\nall", GREEN)
-    box(0.0, given, 1.9, 0.8, "origin and\ntarget so far", GREY)
-    arrow(1.9, 2.6, given)
-    arrow(4.2, 9.1, given)
-    box(9.1, (top + bottom) / 2, 1.9, top - bottom, "decoder\n\ncross-attention\nreads the\nstates", PINK)
-    box(9.1, given, 1.9, 0.8, "causal\nself-attention", PINK)
-    axes.annotate("", (10.05, bottom), (10.05, given + 0.4), arrowprops=dict(arrowstyle="-|>", color="#333333", linewidth=1.2))
-    arrow(11.0, 11.8, (top + bottom) / 2)
-    box(11.8, (top + bottom) / 2, 1.4, top - bottom, f"{categories} heads\n\none per\ncategory", GREEN)
-    heads = ((0.95, "histories", f"(B, {S}, {source}, {categories})"), (3.4, "vectors", f"(B, {S}, {source}, {d_model})"),
-             (5.75, "encoded", f"(B, {S}, {source}, {d_model})"), (7.7, "states", f"(B, {S * carry}, {d_model})"),
-             (10.05, "decoder vectors", f"(B, {target}, {d_model})"), (12.5, "logits", f"(B, {target}, {values})"))
-    for x, what, shape in heads:
-        axes.text(x, top + 0.55, what, ha="center", fontsize=12, fontweight="bold")
-        axes.text(x, top + 0.2, shape, ha="center", fontsize=11.5, color=BLUE)
-    for x, shape in ((0.95, f"(B, {target}, {categories})"), (6.65, f"(B, {target}, {d_model})")):
-        axes.text(x, given - 0.75 if x < 1 else given + 0.15, shape, ha="center", fontsize=11.5, color=BLUE)
-    axes.text(7.55, bottom - 0.35, f"carry = {carry}: only the last {'vector goes' if carry == 1 else f'{carry} vectors go'} on", ha="center", fontsize=11.5, color=ORANGE)
-    axes.set(xlim=(-0.1, 13.4), ylim=(given - 0.9, top + 1), title="From histories to the next events")
-    axes.axis("off")
-    return axes
-
-
-def right_or_wrong(axes: Axes, right: np.ndarray, names: list[str], title: str) -> Axes:
-    """Which values of a forecast were right, (steps, categories): a square each, a cross where it was wrong."""
-    steps, categories = right.shape
-    if len(names) != categories:
-        raise InputError(f"right or wrong: {categories} categories need as many names, found {len(names)}")
-    axes.pcolormesh(np.arange(steps + 1) + 0.5, np.arange(categories + 1) - 0.5, right.T, cmap=ListedColormap([ORANGE, SKY + "66"]),
-                    vmin=0, vmax=1, edgecolor="white", linewidth=1.5)
-    wrong_step, wrong = np.nonzero(~right)
-    axes.plot(wrong_step + 1, wrong, "x", color="black", markersize=7, markeredgewidth=1.8)
-    for c, count in enumerate(right.sum(0)):
-        axes.text(steps + 0.8, c, str(count), va="center", fontsize=12, fontweight="normal" if count == steps else "bold")
-    axes.set_yticks(range(categories), _ticks(names))
-    axes.set_xticks([1, *range(5, steps + 1, 5)])
-    axes.set_ylim(categories - 0.5, -0.5)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    axes.text(steps + 0.8, -0.8, "right", fontsize=11)
-    axes.set(xlabel="step of the horizon (a cross: wrong)", title=title)
-    return axes
-
-
-def leak_alarm(axes: Axes, gaps: pd.DataFrame) -> Axes:
-    """Gaps to the floor with three standard errors each side, from columns what, gap, standard_error; alarms stand out."""
-    check_table(gaps, ("what", "gap", "standard_error"), "gaps to the floor")
-    y, alarm = np.arange(len(gaps)), (gaps["gap"] + 3 * gaps["standard_error"] < 0).to_numpy()
-    axes.axvline(0, color=GREEN, linestyle="--", label="floor")
-    for rows, marker, colour, name in ((~alarm, "o", BLUE, "no alarm"), (alarm, "X", ORANGE, "below the floor: a leak")):
-        if rows.any():
-            axes.errorbar(gaps["gap"][rows], y[rows], xerr=3 * gaps["standard_error"][rows], fmt=marker, color=colour, label=name, markersize=9, capsize=4)
-    axes.set_yticks(y, _ticks(gaps["what"], 60))
-    axes.set_ylim(len(gaps) - 0.5, -0.5)  # not inverted: axes that share this one would turn it back
-    axes.legend(frameon=False, fontsize=12)
-    return _finish(axes, xlabel="gap to the floor, with three standard errors (nats)", title="Who is below the floor?")
-
-
-def last_vectors(axes: Axes, streams: list[str], known: np.ndarray, carry: int) -> Axes:
-    """Which vectors of the encoded histories go on to the decoder; `known` (streams, history) is False where padded."""
-    S, T = known.shape
-    if not 1 <= carry <= T or len(streams) != S:
-        raise InputError(f"carry: must be 1 to {T}, the length of the histories, and each of {S} streams needs a name; "
-                         f"found {carry} and {len(streams)} names")
-    place, goes_on = np.arange(1 - T, 1), np.arange(T) >= T - carry
-    size = 15 if carry < 8 else 9
-    for there, colour, name in ((known & goes_on, ORANGE, "goes on"), (known & ~goes_on, "#bbbbbb", "encoded, stays behind"), (~known, "white", "padded, masked")):
-        look = dict(color=colour, markeredgecolor=GREY, markersize=size, linestyle="none")
-        s, t = np.nonzero(there)
-        axes.plot(place[t], s, "s", label=name, **look)
-        s, t = np.nonzero(there & goes_on)
-        axes.plot(t - T + carry + 3, s, "s", **look)
-    for s in range(S):
-        axes.annotate("", (2.4, s), (0.6, s), arrowprops=dict(arrowstyle="-|>", color="#333333", linewidth=1.2))
-    axes.text((1 - T) / 2, -0.9, f"encoded histories: {S} x {T} = {S * T} vectors", ha="center", va="bottom")
-    axes.text(2.6, S - 0.2, f"the decoder's memory:\n{S} x {carry} = {S * carry} vectors", ha="left" if carry < 8 else "center", va="top")
-    axes.set_yticks(range(S), _ticks(streams))
-    axes.set_ylim(S + 0.9, -1.6)
-    axes.set_xlim(0.2 - T, 3 + max(carry, 7))
-    axes.set_xticks([1 - T, *range(5 * (-T // 5 + 1), 1, 5)])
-    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.4, -0.14), ncols=3, fontsize=12)
-    _finish(axes, xlabel="place in the history (0 is the origin)", title=f"What goes on when carry is {carry}")
-    axes.grid(False)
-    return axes
-
-
-def curves(axes: Axes, table: pd.DataFrame, title: str, xlabel: str, ylabel: str, marks: dict[str, float] = {}) -> Axes:
-    """A line for each column of a table over its index, and an upright line at each of `marks`. Blanks are left out."""
-    colours = (BLUE, ORANGE, GREEN, PINK, SKY, GREY)
-    for i, name in enumerate(table):
-        column, dots = table[name].dropna(), "o^sDvP"[i % 6] if len(table) <= 40 else ""
-        axes.plot(column.index, column, dots + ("-", "--", "-.")[i % 3], color=colours[i % 6], label=_as_is(name, 60))
-    for i, (name, x) in enumerate(marks.items()):
-        axes.axvline(x, color="#333333", linestyle=(":", "--", "-.")[i % 3], linewidth=1.8, label=_as_is(name, 60))
-    if pd.api.types.is_integer_dtype(table.index):
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if len(table.columns) + len(marks) > 1:
-        axes.legend(frameon=False, fontsize=12)
-    return _finish(axes, xlabel=xlabel, ylabel=ylabel, title=title)
-
-
-def runs_against_the_first(axes: Axes, table: pd.DataFrame, title: str) -> Axes:
-    """How far each of several runs lies from a first one, category by category, with two standard errors each side.
-
-    Columns run, category, difference and standard_error, in nats.
-    """
-    check_table(table, ("run", "category", "difference", "standard_error"), "differences to the first run")
-    names = list(dict.fromkeys(table["category"]))
-    runs = list(dict.fromkeys(table["run"]))
-    axes.axvline(0, color=GREY, linestyle="--", linewidth=1.5)
-    for i, run in enumerate(runs):
-        rows = table[table["run"] == run]
-        y = np.array([names.index(name) for name in rows["category"]]) + 0.24 * (i - (len(runs) - 1) / 2)
-        axes.errorbar(rows["difference"], y, xerr=2 * rows["standard_error"], fmt="osD^"[i % 4], color=(BLUE, ORANGE, GREEN, PINK)[i % 4], label=_as_is(run, 60), capsize=3)
-    axes.set_yticks(range(len(names)), _ticks(names))
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.35, -0.1), ncols=4, fontsize=12)
-    return _finish(axes, xlabel="difference in loss (nats), with two standard errors", title=title)
-
-
-def stream_heat(axes: Axes, values: pd.DataFrame, shown: pd.DataFrame | None = None, top: float | None = None, unit: str = "nats", **labels) -> Axes:
-    """A row a stream. `shown` says which values are written in (those of at least 0.05, where None); below 0 counts as 0.
-
-    The colours go by the square root, so that small values are told from nothing; `top` is where they are darkest.
-    """
-    check_table(values, (), "heat")
-    texts = values.map("{:.2f}".format).replace("^0", "", regex=True).where(values >= 0.05 if shown is None else shown, "")
-    values = values.rename(index=_as_is, columns=_as_is)
-    sns.heatmap(values.clip(lower=0), ax=axes, annot=texts.to_numpy(), fmt="", cmap="Blues", norm=PowerNorm(0.5, 0, top or values.to_numpy().max()),
-                linewidths=1, linecolor="#eeeeee", annot_kws={"size": 11}, cbar_kws={"label": unit, "pad": 0.01})
-    axes.tick_params(length=0)
-    axes.tick_params("y", rotation=0)
-    if max(len(str(name)) for name in values) > 6:
-        axes.tick_params("x", rotation=35)
-        for label in axes.get_xticklabels():
-            label.set(ha="right", rotation_mode="anchor")
-    axes.set(**{"xlabel": "", "ylabel": ""} | labels)
-    return axes
-
-
-def speed_by_batch(axes: Axes, table: pd.DataFrame) -> Axes:
-    """Windows per second of each form of the network by batch, from the benchmark's table: a colour per form, a line per width."""
-    rows = table[table["part"] == "forms"]
-    for (name, of_form), colour, marker in zip(rows.groupby("name", sort=False), _COLOURS, _MARKERS):
-        for (d_model, line), style in zip(of_form.groupby("d_model"), ("-", "--", ":")):
-            axes.plot(line["batch"].astype(int), line["value"], style, marker=marker, color=colour, label=f"{name}, {int(d_model)}")
+    rows = table[table["part"] == "forms"].astype({"batch": int})
+    for i, (name, form) in enumerate(rows.groupby("name", sort=False)):
+        lines = cycle(LINES)
+        for d_model, line in form.groupby("d_model"):
+            look = _pick_look(i) | {"linestyle": next(lines)}
+            label = f"{name}, {int(d_model)}"
+            _draw_series(axes, line["batch"], line["value"], label=label, **look)
+    batches = sorted(set(rows["batch"]))
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    axes.set_xticks(batches := sorted(set(rows["batch"].astype(int))), batches)
-    axes.legend(frameon=False, fontsize=11, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, title="form, d_model")
-    return _finish(axes, xlabel="windows in a batch", ylabel="windows per second", title="A training step in three forms")
+    axes.set_xticks(batches, batches)
+    below = BELOW | {"fontsize": 11, "title": "form, d_model"}
+    _add_legend(axes, **below, ncols=3, handlelength=3.5)
+    return _finish(
+        axes,
+        xlabel="windows in a batch",
+        ylabel="windows per second",
+        title="A training step in three forms",
+    )
 
 
-def growth(axes: Axes, table: pd.DataFrame) -> Axes:
-    """A step's time as one thing grows, both as multiples of the least, from the benchmark's table; dotted: in proportion."""
-    rows, most = table[table["part"] == "growth"], 1.0
-    for (name, line), colour, marker in zip(rows.groupby("name", sort=False), _COLOURS, _MARKERS):
-        size = line["size"].astype(float) / float(line["size"].iloc[0])
-        axes.plot(size, line["value"] / line["value"].iloc[0], "-", marker=marker, color=colour, label=f"{name}, from {int(line['size'].iloc[0])}")
+def draw_growth(axes: Axes, table: pd.DataFrame) -> Axes:
+    """A step's time as one thing grows, from the benchmark's table.
+
+    Both are multiples of the least; the dotted line is in proportion.
+    """
+    rows = table[table["part"] == "growth"].astype({"size": float})
+    most = 1.0
+    for i, (name, line) in enumerate(rows.groupby("name", sort=False)):
+        least = line.iloc[0]
+        size = line["size"] / least["size"]
+        time = line["value"] / least["value"]
+        label = f"{name}, from {least['size']:.0f}"
+        _draw_series(axes, size, time, label=label, **_pick_look(i))
         most = max(most, size.max())
-    axes.plot([1, most], [1, most], ":", color=GREY, label="in proportion")
+    axes.plot([1, most], [1, most], label="in proportion", **LOOKS["in proportion"])
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter("{x:g}")
-    axes.legend(frameon=False, fontsize=12)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_formatter("{x:g}")
+    _add_legend(axes, fontsize=12)
     return _finish(axes, xlabel="times as large", ylabel="times as long", title="How a step grows")

@@ -4,25 +4,44 @@
     AttentionExplorer(run, origins)
     LiveRun(config)
 
-Each draws one Figure into one image and says in words what is selected; nothing is ever printed. What is drawn
-comes from plain functions, so that a notebook can show it without a widget too.
+Each draws one Figure into one image and says in words what is selected; nothing is ever printed.
+What is drawn comes from plain functions, so that a notebook can show it without a widget too.
 """
+
 from __future__ import annotations
 
-import dataclasses
 import html
 import threading
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from itertools import count, product
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pandas as pd
 import torch
-from ipywidgets import (HTML, Button, Checkbox, Dropdown, FloatLogSlider, HBox, Image, IntRangeSlider, IntSlider, Label, Layout,
-                        SelectMultiple, Text, VBox)
+from ipywidgets import (
+    HTML,
+    Button,
+    Checkbox,
+    Dropdown,
+    FloatLogSlider,
+    HBox,
+    Image,
+    IntRangeSlider,
+    IntSlider,
+    Label,
+    Layout,
+    SelectMultiple,
+    Text,
+    VBox,
+    Widget,
+)
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -31,9 +50,18 @@ from traitlets import validate
 
 from helpers import plots
 from helpers.events import TRAIN, VALIDATION, Log
-from helpers.model import attention_recorded
-from helpers.schema import InputError, check_table, replace
-from helpers.training import VALIDATION_WINDOWS, Config, Data, ReadyBatches, Trainer, check_config, evenly_spaced, load_data
+from helpers.support.errors import InputError, check_table
+from helpers.support.files import replace_file
+from helpers.support.watching import evaluating, record_attention
+from helpers.training import (
+    VALIDATION_WINDOWS,
+    Config,
+    Data,
+    Trainer,
+    load_data,
+    order_batches,
+    pick_evenly,
+)
 from helpers.windows import Batch
 
 
@@ -51,8 +79,18 @@ class _Shell(VBox):
         self.figure = FigureCanvasAgg(Figure(figsize=size, dpi=80)).figure
         self.figure.subplots_adjust(**margins)
         self._frames = None
-        self.image, self.words = Image(format="png", layout=Layout(max_width="100%", object_fit="contain")), HTML(layout=Layout(min_height="58px"))
-        super().__init__([*(HBox(row, layout=Layout(flex_flow="row wrap")) for row in rows), self.words, self.image, *below])
+        self.words = HTML(layout=Layout(min_height="58px"))
+        self.image = Image(format="png", layout=Layout(max_width="100%", object_fit="contain"))
+        boxes = [HBox(row, layout=Layout(flex_flow="row wrap")) for row in rows]
+        super().__init__([*boxes, self.words, self.image, *below])
+
+    def close(self) -> None:
+        """Closes it with all that it is made of; ipywidgets alone would keep every control."""
+        if self.comm is None:  # closed before, or never made whole
+            return
+        for part in [*list_parts(self)]:
+            part.close()
+        super().close()
 
     @property
     def said(self) -> str:
@@ -60,28 +98,49 @@ class _Shell(VBox):
         return html.unescape(self.words.value)
 
     def _say(self, *words: str) -> None:
-        self.words.value = html.escape(" ".join(filter(None, words)))  # names in them come from a log
+        said = " ".join(filter(None, words))
+        self.words.value = html.escape(said)  # names in them come from a log
 
     def _draw(self, frames_stay: bool = False) -> None:
-        """Draws the picture. Where axes, ticks and titles never change, they are drawn once: they take the longest."""
-        canvas, moving = self.figure.canvas, [artist for axes in self.figure.axes for artist in inside(axes)]
-        if not frames_stay:
-            canvas.draw()
+        """Draws the picture.
+
+        Where axes, ticks and titles never change, they are drawn once: they take the longest.
+        """
+        canvas = self.figure.canvas
+        if frames_stay:
+            self._draw_inside()
         else:
-            if self._frames is None:
-                for artist in moving:
-                    artist.set_visible(False)
-                canvas.draw()
-                self._frames = canvas.copy_from_bbox(self.figure.bbox)
-            canvas.restore_region(self._frames)
-            for artist in moving:
-                artist.set_visible(True)
-                self.figure.draw_artist(artist)
-        Pixels.fromarray(np.asarray(canvas.buffer_rgba())).save(buffer := BytesIO(), "png", compress_level=1)  # fast beats small
+            canvas.draw()
+        picture = Pixels.fromarray(np.asarray(canvas.buffer_rgba()))
+        buffer = BytesIO()
+        picture.save(buffer, "png", compress_level=1)  # fast beats small
         self.image.value = buffer.getvalue()
 
+    def _draw_inside(self) -> None:
+        canvas = self.figure.canvas
+        moving = [artist for axes in self.figure.axes for artist in inside(axes)]
+        if self._frames is None:
+            for artist in moving:
+                artist.set_visible(False)
+            canvas.draw()
+            self._frames = canvas.copy_from_bbox(self.figure.bbox)
+        canvas.restore_region(self._frames)
+        for artist in moving:
+            artist.set_visible(True)
+            self.figure.draw_artist(artist)
 
-def inside(axes: Axes) -> list:
+
+def list_parts(widget: Widget) -> Iterator[Widget]:
+    """Every widget inside of one: its children, layouts and styles, and theirs before them."""
+    for name in widget.keys:
+        value = getattr(widget, name)
+        for part in value if isinstance(value, tuple) else [value]:
+            if isinstance(part, Widget):
+                yield from list_parts(part)
+                yield part
+
+
+def inside(axes: Axes) -> list[Artist]:
     return [*axes.images, *axes.collections, *axes.patches, *axes.lines, *axes.texts]
 
 
@@ -95,44 +154,89 @@ def wipe(axes: Axes) -> None:
 
 # -- losses
 
-SCALES = {"nats": "loss in nats", "share of the ceiling": "loss as a share of the ceiling", "gap to the floor": "gap to the floor in nats"}
+SCALES = {
+    "nats": "loss in nats",
+    "share of the ceiling": "loss as a share of the ceiling",
+    "gap to the floor": "gap to the floor in nats",
+}
 MEASURES = {"validation": ["validation"], "train": ["train"], "both": ["train", "validation"]}
 MOST_CURVES = 8
 
+Tables = dict[tuple[str, str], pd.DataFrame]
+Curves = dict[tuple[str, str, str], pd.Series]
 
-def loss_tables(runs: dict[str, pd.DataFrame]) -> dict[tuple[str, str], pd.DataFrame]:
-    """From histories by run: {(run, measure): a row an epoch, a column a category, the last one their mean}."""
+
+def loss_tables(runs: dict[str, pd.DataFrame]) -> Tables:
+    """From histories by run: {(run, measure): a table}.
+
+    A table has a row an epoch, and a column a category; the last one is their mean.
+    """
     if not isinstance(runs, dict):
-        raise InputError(f"runs: must be histories by name, as {{'mine': pd.DataFrame(run.history)}}, found {type(runs).__name__}")
+        raise InputError(
+            f"runs: must be histories by name, as {{'mine': pd.DataFrame(run.history)}}, "
+            f"found {type(runs).__name__}"
+        )
     tables = {}
     for run, history in runs.items():
-        check_table(history := pd.DataFrame(history), ("epoch", "measure", "name", "value"), f"history of '{run}'")
-        if (repeated := history.duplicated(["epoch", "measure", "name"])).any():
-            raise InputError(f"history of '{run}': epoch {history['epoch'][repeated].iloc[0]} stands there twice; give the history of one run")
-        for measure, rows in history.groupby("measure"):
-            table = rows.pivot(index="epoch", columns="name", values="value")[list(dict.fromkeys(rows["name"]))]
-            tables[run, measure] = table.assign(mean=table.mean(axis=1))
-    return {key: table for key, table in tables.items() if key[1] in MEASURES["both"]}
+        history = pd.DataFrame(history)
+        check_table(history, ("epoch", "measure", "name", "value"), f"history of '{run}'")
+        repeated = history.duplicated(["epoch", "measure", "name"])
+        if repeated.any():
+            epoch = history["epoch"][repeated].iloc[0]
+            raise InputError(
+                f"history of '{run}': epoch {epoch} stands there twice; give the history of one run"
+            )
+        for measure in MEASURES["both"]:
+            rows = history[history["measure"] == measure]
+            if len(rows):
+                table = rows.pivot(index="epoch", columns="name", values="value")
+                table = table[list(dict.fromkeys(rows["name"]))]  # in the history's order
+                tables[run, measure] = table.assign(mean=table.mean(axis=1))
+    return tables
 
 
 def on_scale(losses, scale: str, category: str, report: pd.DataFrame):
-    """Losses of a category, in nats, on one of SCALES; NaN where a report, by category, lacks the floor or the ceiling."""
+    """Losses of a category, in nats, on one of SCALES.
+
+    NaN where the report, by category, lacks the floor or the ceiling.
+    """
     if scale not in SCALES:
         raise InputError(f"scale: must be one of {', '.join(SCALES)}, found '{scale}'")
     if scale == "nats":
         return losses
-    level = report["floor" if scale == "gap to the floor" else "ceiling"].get(category, np.nan)
-    return losses - level if scale == "gap to the floor" else losses / level
+    if scale == "gap to the floor":
+        return losses - report["floor"].get(category, np.nan)
+    return losses / report["ceiling"].get(category, np.nan)
 
 
-def loss_curves(tables, report, runs, categories, measures, epochs, scale="nats", smoothing=1) -> dict[tuple[str, str, str], pd.Series]:
-    """What `plots.loss_curves` draws: for each run, category and measure the losses from the first to the last of
-    `epochs`, each the mean of the last `smoothing` epochs; an empty Series where nothing is known."""
+def select_curves(
+    tables: Tables,
+    report: pd.DataFrame,
+    runs,
+    categories,
+    measures,
+    epochs: tuple[int, int],
+    scale: str = "nats",
+    smoothing: int = 1,
+) -> Curves:
+    """What `plots.draw_loss_curves` draws: the losses of each run, category and measure.
+
+    They go from the first to the last of `epochs`, each the mean of the last `smoothing` epochs; an
+    empty Series where nothing is known.
+    """
+    unknown = pd.Series(dtype=float)
+    first, last = epochs
     curves = {}
     for run, category, measure in product(runs, categories, measures):
-        losses = tables.get((run, measure), pd.DataFrame()).get(category, pd.Series(dtype=float)).rolling(smoothing, min_periods=1).mean()
-        curves[run, category, measure] = on_scale(losses, scale, category, report).loc[slice(*epochs)].dropna()
+        table = tables.get((run, measure), pd.DataFrame())
+        losses = table.get(category, unknown).rolling(smoothing, min_periods=1).mean()
+        losses = on_scale(losses, scale, category, report)
+        curves[run, category, measure] = losses.loc[first:last].dropna()
     return curves
+
+
+def count_things(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 class _Range(IntRangeSlider):
@@ -146,83 +250,176 @@ class _Range(IntRangeSlider):
 class LossExplorer(_Shell):
     """Loss curves of runs and categories against the levels of a category report.
 
-    runs: name -> history with columns epoch, measure, name and value, as `Trainer.history` or history.csv.
-    report: the levels, best of the part that the curves are measured on: `run.evaluation(VALIDATION).report()`.
-    folder: where figures are saved.
+    runs: name -> history with columns epoch, measure, name and value, as `Trainer.history` or
+        history.csv
+    report: the levels, best of the part that the curves are measured on, which is
+        `run.evaluation(VALIDATION).report()`
+    folder: where figures are saved
     """
 
-    def __init__(self, runs: dict[str, pd.DataFrame], report: pd.DataFrame, folder: str | Path = "../build/figures"):
+    def __init__(
+        self,
+        runs: dict[str, pd.DataFrame],
+        report: pd.DataFrame,
+        folder: str | Path = "../build/figures",
+    ):
         check_table(report, ("category", *plots.LEVELS), "report")
-        self.tables, self.report, self.folder = loss_tables(runs), report.set_index("category"), Path(folder)
-        self.names = ["mean", *dict.fromkeys(name for table in self.tables.values() for name in table.columns[:-1])]
-        epochs = [epoch for table in self.tables.values() for epoch in table.index] or [0]
-        first, last = min(epochs), max(epochs)
-        tip = "Ctrl picks several; by keyboard: Ctrl with the arrows, then Ctrl with space"
-        self.runs = SelectMultiple(description="runs", options=list(runs), value=list(runs)[:1], rows=7, tooltip=tip, **box("200px"))
-        self.search = Text(description="find category", placeholder="part of its name", **box("330px"))
-        self.categories = SelectMultiple(description="categories", options=self.names, value=["mean"], rows=5, tooltip=tip, **box("330px"))
-        self.epochs = _Range(description="epochs", value=(first, last), min=first, max=last, tooltip="the first and the last to draw", **LINE)
-        self.smoothing = IntSlider(description="smoothing", value=1, max=min(10, last - first + 1), min=1, tooltip="mean of so many epochs", **LINE)
-        self.measure = Dropdown(description="loss", options=list(MEASURES), **LINE)
-        self.scale = Dropdown(description="scale", options=list(SCALES), **LINE)
-        self.levels = {name: Checkbox(name in ("markov", "floor"), description=name, indent=False, **box("105px")) for name in plots.LEVELS}
-        self.save = Button(description="Save figure", tooltip=f"as a PNG in {self.folder.as_posix()}")
-        super().__init__([[self.runs, VBox([self.search, self.categories]), VBox([self.epochs, self.smoothing, self.measure, self.scale])],
-                          [Label("lines to draw:"), *self.levels.values(), self.save]], (11, 4.6), left=0.075, right=0.66, bottom=0.15, top=0.91)
-        self.axes, self._filtering = self.figure.subplots(), False
-        for control in (self.runs, self.categories, self.epochs, self.smoothing, self.measure, self.scale, *self.levels.values()):
+        self.tables = loss_tables(runs)
+        self.report = report.set_index("category")
+        self.folder = Path(folder)
+        categories = [name for table in self.tables.values() for name in table.columns[:-1]]
+        self.names = list(dict.fromkeys(["mean", *categories]))
+        self._filtering = False
+        self._make_menus(list(runs))
+        self._make_sliders()
+        self._make_lines()
+        columns = [
+            self.runs,
+            VBox([self.search, self.categories]),
+            VBox([self.epochs, self.smoothing, self.measure, self.scale]),
+        ]
+        lines = [Label("lines to draw:"), *self.levels.values(), self.save]
+        margins = {"left": 0.075, "right": 0.66, "bottom": 0.15, "top": 0.91}
+        super().__init__([columns, lines], (11, 4.6), **margins)
+        self.axes = self.figure.subplots()
+        menus = [self.runs, self.categories, self.measure, self.scale]
+        for control in (*menus, self.epochs, self.smoothing, *self.levels.values()):
             control.observe(self._redraw, "value")
         self.search.observe(self._filter, "value")
         self.save.on_click(self._save)
         self._redraw()
+
+    def _make_menus(self, runs: list[str]) -> None:
+        tip = "Ctrl picks several; by keyboard: Ctrl with the arrows, then Ctrl with space"
+        self.runs = SelectMultiple(
+            description="runs",
+            options=runs,
+            value=runs[:1],
+            rows=7,
+            tooltip=tip,
+            **box("200px"),
+        )
+        self.search = Text(
+            description="find category", placeholder="part of its name", **box("330px")
+        )
+        self.categories = SelectMultiple(
+            description="categories",
+            options=self.names,
+            value=["mean"],
+            rows=5,
+            tooltip=tip,
+            **box("330px"),
+        )
+        self.measure = Dropdown(description="loss", options=list(MEASURES), **LINE)
+        self.scale = Dropdown(description="scale", options=list(SCALES), **LINE)
+
+    def _make_sliders(self) -> None:
+        epochs = [epoch for table in self.tables.values() for epoch in table.index] or [0]
+        first, last = min(epochs), max(epochs)
+        self.epochs = _Range(
+            description="epochs",
+            value=(first, last),
+            min=first,
+            max=last,
+            tooltip="the first and the last to draw",
+            **LINE,
+        )
+        self.smoothing = IntSlider(
+            description="smoothing",
+            value=1,
+            max=min(10, last - first + 1),
+            min=1,
+            tooltip="mean of so many epochs",
+            **LINE,
+        )
+
+    def _make_lines(self) -> None:
+        self.levels = {}
+        for name in plots.LEVELS:
+            drawn = name in ("markov", "floor")
+            self.levels[name] = Checkbox(drawn, description=name, indent=False, **box("105px"))
+        self.save = Button(
+            description="Save figure", tooltip=f"as a PNG in {self.folder.as_posix()}"
+        )
 
     def _sought(self) -> str:
         return self.search.value.strip().lower()
 
     def _filter(self, change) -> None:
         """Offers the categories whose name holds the text, and those that are chosen."""
-        chosen, self._filtering = self.categories.value, True
-        self.categories.options = [name for name in self.names if self._sought() in name.lower() or name in chosen]
-        self.categories.value, self._filtering = chosen, False
+        chosen = self.categories.value
+        offered = [name for name in self.names if self._sought() in name.lower() or name in chosen]
+        self._filtering = True  # the menu changes twice, but the picture is drawn once
+        self.categories.options = offered
+        self.categories.value = chosen
+        self._filtering = False
         self._redraw()
 
     def _redraw(self, change=None) -> None:
         if self._filtering:
             return
-        curves = loss_curves(self.tables, self.report, self.runs.value, self.categories.value, MEASURES[self.measure.value],
-                             self.epochs.value, self.scale.value, self.smoothing.value)
-        drawn = dict([(key, losses) for key, losses in curves.items() if len(losses)][:MOST_CURVES])
-        levels = self.report.reindex(dict.fromkeys(key[1] for key in drawn))[[kind for kind, box in self.levels.items() if box.value]]
-        levels = levels.apply(lambda row: on_scale(row, self.scale.value, row.name, self.report), axis=1)
+        scale = self.scale.value
+        curves = select_curves(
+            self.tables,
+            self.report,
+            self.runs.value,
+            self.categories.value,
+            MEASURES[self.measure.value],
+            self.epochs.value,
+            scale,
+            self.smoothing.value,
+        )
+        known = [(key, losses) for key, losses in curves.items() if len(losses)]
+        drawn = dict(known[:MOST_CURVES])
+        kinds = [kind for kind, ticked in self.levels.items() if ticked.value]
+        levels = self.report.reindex(dict.fromkeys(key[1] for key in drawn))[kinds]
+        levels = levels.apply(lambda row: on_scale(row, scale, row.name, self.report), axis=1)
         wipe(self.axes)
-        plots.loss_curves(self.axes, drawn, levels, SCALES[self.scale.value])
+        plots.draw_loss_curves(self.axes, drawn, levels, SCALES[scale])
         self._selection = self._describe(curves, drawn, list(levels.dropna(axis=1, how="all")))
         self._say(self._selection)
         self._draw()
 
-    def _describe(self, curves: dict, drawn: dict, kinds: list[str]) -> str:
-        runs, categories, (first, last), smoothing = len(self.runs.value), len(self.categories.value), self.epochs.value, self.smoothing.value
-        words = (f"{runs} run{'s' * (runs != 1)}, {categories} categor{'y' if categories == 1 else 'ies'}, epochs {first} to {last}, "
-                 f"{' and '.join(MEASURES[self.measure.value])}: {SCALES[self.scale.value]}"
-                 f"{f', mean of {smoothing} epochs' * (smoothing > 1)}; lines: {', '.join(kinds) or 'none'}.")
+    def _describe(self, curves: Curves, drawn: Curves, kinds: list[str]) -> str:
+        runs = count_things(len(self.runs.value), "run", "runs")
+        categories = count_things(len(self.categories.value), "category", "categories")
+        first, last = self.epochs.value
+        measures = " and ".join(MEASURES[self.measure.value])
+        losses = SCALES[self.scale.value]
+        if self.smoothing.value > 1:
+            losses += f", mean of {self.smoothing.value} epochs"
+        lines = ", ".join(kinds) or "none"
+        words = f"{runs}, {categories}, epochs {first} to {last}, {measures}: {losses}"
+        words += f"; lines: {lines}."
         if drawn:
-            (run, category, measure), losses = min(drawn.items(), key=lambda item: item[1].min())
-            words += f" Lowest: {category} of {run}, {measure}, {losses.min():.4f} at epoch {losses.idxmin()}."
+            words += f" {self._describe_lowest(drawn)}"
         elif not curves:
             words += " Nothing to draw: choose at least one run and one category."
-        if blank := dict.fromkeys(f"{category} of {run}" for (run, category, _), losses in curves.items() if not len(losses)):
-            words += f" Not drawn: {', '.join(blank)}. Its history lacks it or these epochs, or the report lacks what the scale needs."
-        if (most := sum(len(losses) > 0 for losses in curves.values())) > len(drawn):
-            words += f" Only the first {len(drawn)} of {most} curves are drawn; choose fewer."
+        blank = [f"{name} of {run}" for (run, name, _), losses in curves.items() if not len(losses)]
+        if blank:
+            words += (
+                f" Not drawn: {', '.join(dict.fromkeys(blank))}. Its history lacks it or these "
+                f"epochs, or the report lacks what the scale needs."
+            )
+        known = len(curves) - len(blank)
+        if known > len(drawn):
+            words += f" Only the first {len(drawn)} of {known} curves are drawn; choose fewer."
         if not any(self._sought() in name.lower() for name in self.names):
             words += f" No category's name holds “{self._sought()}”."
         return words
 
+    def _describe_lowest(self, drawn: Curves) -> str:
+        run, name, measure = min(drawn, key=lambda key: drawn[key].min())
+        losses = drawn[run, name, measure]
+        where = f"{losses.min():.4f} at epoch {losses.idxmin()}"
+        return f"Lowest: {name} of {run}, {measure}, {where}."
+
     def _save(self, button) -> None:
+        names = (f"loss_explorer_{number}.png" for number in count(1))
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            path = next(path for n in count(1) if not (path := self.folder / f"loss_explorer_{n}.png").exists())
-            replace(path, lambda part: self.figure.savefig(part, dpi=160, format="png"))
+            path = next(self.folder / name for name in names if not (self.folder / name).exists())
+            replace_file(path, lambda part: self.figure.savefig(part, dpi=160, format="png"))
             self._say(self._selection, f"Saved as {path.as_posix()}.")
         except OSError as error:
             self._say(self._selection, f"Not saved: {error}.")
@@ -233,57 +430,95 @@ class LossExplorer(_Shell):
 ALL_STREAMS = "all streams, the three read most"
 
 
-@dataclasses.dataclass
+@dataclass
 class Reading:
-    """What a model read from one origin, and what it expected. H heads, S streams; T, U and C as in a Batch."""
+    """What a model read from one origin, and what it expected.
+
+    H heads, S streams; T, U and C as in a Batch.
+
+    events: (S, T) event numbers; the length of the log where padded
+    histories: (H, S, T) weights of the last encoder layer's last query; NaN where padded
+    states: (H, U, S) weights of the last decoder layer, those of a stream's states added up
+    probabilities: C arrays (U, size)
+    """
 
     batch: Batch
-    events: np.ndarray  # (S, T) event numbers; the length of the log where padded
-    histories: np.ndarray  # (H, S, T) weights of the last encoder layer's last query; NaN where padded
-    states: np.ndarray  # (H, U, S) weights of the last decoder layer, those of a stream's states added up
-    probabilities: list[np.ndarray]  # C arrays (U, size)
+    events: np.ndarray
+    histories: np.ndarray
+    states: np.ndarray
+    probabilities: list[np.ndarray]
 
 
 @torch.no_grad()
-def reading(run: Trainer, origin: int) -> Reading:
-    """Lets a run's model, as it stands, read one origin; each step is given what truly happened before it."""
+def read_attention(run: Trainer, origin: int) -> Reading:
+    """Lets a run's model, as it stands, read one origin.
+
+    Each step is given what truly happened before it.
+    """
     log, model = run.data.log, run.model
-    if not 0 <= origin < len(log) or origin not in (windows := run.data.windows[int(log.part[origin])]).origins:
-        raise InputError(f"origin: {origin} begins no window; take one of run.data.windows[TEST].origins")
-    events, batch = windows.history_index(np.array([origin]))[0], windows.batch(np.array([origin]))
-    training = model.training
-    model.eval()
-    with attention_recorded() as seen:
-        logits = model(batch.to(run.config.device))[0].cpu()
-    model.train(training)
-    histories = seen[len(model.encoder) - 1][:, :, -1].transpose(0, 1).cpu().masked_fill(~batch.known[0], np.nan)
-    states = seen[-1][0].unflatten(-1, (len(events), model.carry)).sum(-1).cpu()
-    return Reading(batch, events, histories.numpy(), states.numpy(), [part.softmax(-1).numpy() for part in logits.split(model.sizes, -1)])
+    windows = run.data.windows[int(log.part[origin])] if 0 <= origin < len(log) else None
+    if windows is None or origin not in windows.origins:
+        raise InputError(
+            f"origin: {origin} begins no window; take one of run.data.windows[TEST].origins"
+        )
+    origins = np.array([origin])
+    batch = windows.batch(origins)
+    with evaluating(model), record_attention() as seen:
+        logits = model(batch.to(run.config.device))[0].cpu()  # (U, V)
+    histories = seen[len(model.encoder) - 1][:, :, -1].transpose(0, 1).cpu()  # (H, S, T)
+    states = seen[-1][0].cpu()  # (H, U, S*carry)
+    by_stream = states.unflatten(-1, (len(log.streams), model.carry)).sum(-1)
+    return Reading(
+        batch=batch,
+        events=windows.history_index(origins)[0],
+        histories=histories.masked_fill(~batch.known[0], np.nan).numpy(),
+        states=by_stream.numpy(),
+        probabilities=[part.softmax(-1).numpy() for part in logits.split(model.sizes, -1)],
+    )
 
 
 def value_name(log: Log, category: int, value: int) -> str:
     names = log.vocabularies[log.categories[category].name]
-    return "unknown" if value == 0 else str(names[value]) if value < len(names) else f"number {value}, never used"
+    if value == 0:
+        return "unknown"
+    return str(names[value]) if value < len(names) else f"number {value}, never used"
 
 
 def event_name(log: Log, event: int) -> str:
     """The kind of an event, by whom and for whom, where the log says so."""
-    names = [category.name for category in log.categories]
-    who = [value_name(log, c, log.table[event, c]) for c, name in enumerate(names) if name in ("ActorRecordId", "RecipientRecordId")]
-    return f"{value_name(log, 0, log.table[event, 0])}, {' for '.join(dict.fromkeys(who)) or f'sequence {log.sequence[event]}'}"
+    values = log.table[event]
+    who = [
+        value_name(log, c, values[c])
+        for c, category in enumerate(log.categories)
+        if category.name in ("ActorRecordId", "RecipientRecordId")
+    ]
+    whose = " for ".join(dict.fromkeys(who)) or f"sequence {log.sequence[event]}"
+    return f"{value_name(log, 0, values[0])}, {whose}"
 
 
-def history_rows(log: Log, events: np.ndarray, weights: np.ndarray, category: int, most: int | None = None) -> list[tuple[str, ...]]:
-    """A history as readable events: weight, event, value of a category, how long before the origin.
+def history_rows(
+    log: Log, events: np.ndarray, weights: np.ndarray, category: int, most: int | None = None
+) -> list[tuple[str, ...]]:
+    """A history as readable events: weight, event, value of a category, time before the origin.
 
-    All of them, latest first; or the `most` with the greatest weights. The last row says how many places are absent.
+    All of them, latest first; or the `most` with the greatest weights. The last row says how many
+    places are absent.
     """
-    there = np.flatnonzero(events < len(log))[::-1]
-    there = there if most is None else there[np.argsort(-weights[there], kind="stable")[:most]]
-    rows = [(f"{weights[t]:.2f}", event_name(log, events[t]), value_name(log, category, log.table[events[t], category]),
-             plots._span((log.time[events[-1]] - log.time[events[t]]) / np.timedelta64(1, "h"))) for t in there]
+    places = np.flatnonzero(events < len(log))[::-1]
+    if most is not None:
+        places = places[np.argsort(-weights[places], kind="stable")[:most]]
+    rows = []
+    for place in places:
+        event = events[place]
+        value = value_name(log, category, log.table[event, category])
+        hours = (log.time[events[-1]] - log.time[event]) / np.timedelta64(1, "h")
+        weight = f"{weights[place]:.2f}"
+        rows.append((weight, event_name(log, event), value, plots.tell_span(hours)))
     absent = int((events == len(log)).sum())
-    return rows + [("", f"absent: {absent} of {len(events)} places, as this history has no earlier event", "", "")] * (absent > 0)
+    if absent:
+        words = f"absent: {absent} of {len(events)} places, as this history has no earlier event"
+        rows.append(("", words, "", ""))
+    return rows
 
 
 def whole_numbers(origins) -> np.ndarray:
@@ -292,78 +527,156 @@ def whole_numbers(origins) -> np.ndarray:
         if (numbers != np.floor(numbers)).any():
             raise ValueError
     except (TypeError, ValueError):
-        raise InputError(f"origins: must be numbers of events, such as run.data.windows[TEST].origins[:9], found {origins!r:.60}") from None
+        raise InputError(
+            f"origins: must be numbers of events, such as run.data.windows[TEST].origins[:9], "
+            f"found {origins!r:.60}"
+        ) from None
     return numbers.astype(int)
 
 
 class AttentionExplorer(_Shell):
-    """What a trained run's model reads at each step of a forecast, and from which events of the histories.
+    """What a run's model reads at each step of a forecast, and from which events of the histories.
 
-    origins: event numbers that begin a window, such as some of `run.data.windows[TEST].origins`.
+    origins: event numbers that begin a window, such as some of `run.data.windows[TEST].origins`
     """
 
     def __init__(self, run: Trainer, origins: np.ndarray):
-        self.run, self.streams, origins = run, [stream.name for stream in run.data.log.streams], whole_numbers(origins)
-        self.origins = origins[np.isin(origins, np.concatenate([windows.origins for windows in run.data.windows.values()]))]
-        self._left_out = f"{n} of the given events begin no window and are left out." if (n := len(origins) - len(self.origins)) else ""
-        self.reading = lru_cache(200)(lambda origin: reading(run, origin))
-        self.origin = IntSlider(description="origin", value=1, min=1, max=max(1, len(self.origins)), tooltip="which of the given origins", **LINE)
-        self.step = IntSlider(description="step", value=1, min=1, max=run.config.tgt_seq_len, tooltip="of the horizon; 1 is the next event", **LINE)
-        self.head = Dropdown(description="head", options=["all", *range(1, run.config.model.num_heads + 1)], **LINE)
-        self.category = Dropdown(description="category", options=run.names, **LINE)
-        self.stream = Dropdown(description="events of", options=[ALL_STREAMS, *self.streams], **LINE)
+        self.run = run
+        self.streams = [stream.name for stream in run.data.log.streams]
+        given = whole_numbers(origins)
+        known = np.concatenate([windows.origins for windows in run.data.windows.values()])
+        self.origins = given[np.isin(given, known)]
+        strangers = len(given) - len(self.origins)
+        left_out = f"{strangers} of the given events begin no window and are left out."
+        self._left_out = left_out if strangers else ""
+        self.reading = lru_cache(200)(lambda origin: read_attention(run, origin))
+        self._make_controls()
         self.events = HTML(layout=Layout(max_height="420px", overflow="auto"))
-        super().__init__([[VBox([self.origin, self.step]), VBox([self.head, self.category, self.stream])]], (12, 3.9), self.events,
-                         left=0.095, right=0.985, bottom=0.16, top=0.9)
-        self.axes = self.figure.subplots(1, 3, width_ratios=[1, 2.4, 1.4], gridspec_kw={"wspace": 0.12})
+        columns = [VBox([self.origin, self.step]), VBox([self.head, self.category, self.stream])]
+        margins = {"left": 0.095, "right": 0.985, "bottom": 0.16, "top": 0.9}
+        super().__init__([columns], (12, 3.9), self.events, **margins)
+        widths = {"width_ratios": [1, 2.4, 1.4], "gridspec_kw": {"wspace": 0.12}}
+        self.axes = self.figure.subplots(1, 3, **widths)
         self.axes[1].tick_params(labelleft=False, left=False)  # its rows go on from the bars
         for control in (self.origin, self.step, self.head, self.category, self.stream):
             control.observe(self._redraw, "value")
         self._redraw()
 
+    def _make_controls(self) -> None:
+        config = self.run.config
+        self.origin = IntSlider(
+            description="origin",
+            value=1,
+            min=1,
+            max=max(1, len(self.origins)),
+            tooltip="which of the given origins",
+            **LINE,
+        )
+        self.step = IntSlider(
+            description="step",
+            value=1,
+            min=1,
+            max=config.tgt_seq_len,
+            tooltip="of the horizon; 1 is the next event",
+            **LINE,
+        )
+        heads = ["all", *range(1, config.model.num_heads + 1)]
+        self.head = Dropdown(description="head", options=heads, **LINE)
+        self.category = Dropdown(description="category", options=self.run.names, **LINE)
+        streams = [ALL_STREAMS, *self.streams]
+        self.stream = Dropdown(description="events of", options=streams, **LINE)
+
     def _redraw(self, change=None) -> None:
         if not len(self.origins):
-            return self._say("There is nothing to show: give events that another one follows in their part of the log.", self._left_out)
-        log, origin, u = self.run.data.log, int(self.origins[self.origin.value - 1]), self.step.value - 1
-        c, read, heads = self.run.names.index(self.category.value), self.reading(origin), self.head.value
-        heads, told = (slice(None), "mean of all heads") if heads == "all" else ([heads - 1], f"head {heads}")
-        states, histories = read.states[heads, u].mean(0), read.histories[heads].mean(0)
-        expected, names = read.probabilities[c][u], [value_name(log, c, value) for value in range(log.categories[c].size)]
+            return self._say(
+                "There is nothing to show: give events that another one follows in their part of "
+                "the log.",
+                self._left_out,
+            )
+        log = self.run.data.log
+        read = self.reading(int(self.origins[self.origin.value - 1]))
+        c, u = self.run.names.index(self.category.value), self.step.value - 1
+        head = self.head.value
+        heads = slice(None) if head == "all" else [head - 1]
+        states = pd.Series(read.states[heads, u].mean(0), self.streams)
+        histories = read.histories[heads].mean(0)
+        names = [value_name(log, c, value) for value in range(log.categories[c].size)]
         event = int(read.batch.event[0, u])
         truth = int(log.table[event, c]) if event < len(log) else None
+
         if change and change["owner"] is self.category:
             self._frames = None  # its name is a title
         for axes in self.axes:
             wipe(axes)
-        plots.decoder_reads(self.axes[0], pd.Series(states, self.streams))
-        plots.history_weights(self.axes[1], pd.DataFrame(histories, self.streams))
-        plots.predicted_values(self.axes[2], expected, names, truth, self.category.value)
-        came = "no event came at this step."
-        if truth is not None:
-            known = "" if self.run.data.floors is None else f" (the simulator: {np.exp(-self.run.data.floors[event, c]):.2f})"
-            came = f"true is {names[truth]}, expected with {expected[truth]:.2f}{known}, in {event_name(log, event)}."
-        when = pd.Timestamp(log.time[origin]).strftime("%Y-%m-%d %H:%M")
-        self._say(f"Origin {self.origin.value} of {len(self.origins)}: {event_name(log, origin)}, {when}.",
-                  f"Step {u + 1}, {told}: the decoder reads {self.streams[states.argmax()]} most ({states.max():.2f}).",
-                  f"{self.category.value}: {names[expected.argmax()]} is expected most ({expected.max():.2f}); {came}", self._left_out)
-        self.events.value = self._table(read.events, histories, c)
+        plots.draw_decoder_reads(self.axes[0], states)
+        plots.draw_history_weights(self.axes[1], pd.DataFrame(histories, self.streams))
+        expected = read.probabilities[c][u]
+        plots.draw_predicted_values(self.axes[2], expected, names, truth, self.category.value)
+        self._say(
+            self._describe_origin(),
+            self._describe_step(states),
+            self._describe_values(expected, names, event, truth),
+            self._left_out,
+        )
+        self.events.value = self._tabulate(read.events, histories, c)
         self._draw(frames_stay=True)
 
-    def _table(self, events: np.ndarray, weights: np.ndarray, c: int) -> str:
+    def _describe_origin(self) -> str:
+        log, number = self.run.data.log, self.origin.value
+        origin = self.origins[number - 1]
+        when = pd.Timestamp(log.time[origin]).strftime("%Y-%m-%d %H:%M")
+        return f"Origin {number} of {len(self.origins)}: {event_name(log, origin)}, {when}."
+
+    def _describe_step(self, states: pd.Series) -> str:
+        head = self.head.value
+        heads = "mean of all heads" if head == "all" else f"head {head}"
+        most = f"{states.idxmax()} most ({states.max():.2f})"
+        return f"Step {self.step.value}, {heads}: the decoder reads {most}."
+
+    def _describe_values(
+        self, expected: np.ndarray, names: list[str], event: int, truth: int | None
+    ) -> str:
+        """What is expected of the category, (size,), and what came."""
+        most = f"{names[expected.argmax()]} is expected most ({expected.max():.2f})"
+        if truth is None:
+            return f"{self.category.value}: {most}; no event came at this step."
+        came = f"true is {names[truth]}, expected with {expected[truth]:.2f}"
+        floors = self.run.data.floors
+        if floors is not None:
+            possible = np.exp(-floors[event, self.run.names.index(self.category.value)])
+            came += f" (the simulator: {possible:.2f})"
+        return f"{self.category.value}: {most}; {came}, in {event_name(self.run.data.log, event)}."
+
+    def _tabulate(self, events: np.ndarray, weights: np.ndarray, c: int) -> str:
         """The readable events of the stream that is chosen, or of all, as an HTML table."""
+        chosen = self.stream.value
+        most = 3 if chosen == ALL_STREAMS else None
         rows = [("stream", "weight", "event", self.category.value, "before the origin")]
         for s, stream in enumerate(self.streams):
-            if self.stream.value in (ALL_STREAMS, stream):
-                part = history_rows(self.run.data.log, events[s], weights[s], c, 3 if self.stream.value == ALL_STREAMS else None)
-                rows += [(stream if i == 0 else "", *row) for i, row in enumerate(part)]
-        cells = ["".join(f"<td style='padding: 1px 18px 1px 0; line-height: 1.3'>{html.escape(text)}</td>" for text in row) for row in rows]
-        return f"<table><tr style='font-weight: bold'>{'</tr><tr>'.join(cells)}</tr></table>"
+            if chosen not in (ALL_STREAMS, stream):
+                continue
+            part = history_rows(self.run.data.log, events[s], weights[s], c, most)
+            rows += [(stream if i == 0 else "", *row) for i, row in enumerate(part)]
+        head, *rest = ["".join(map(make_cell, row)) for row in rows]
+        body = "".join(f"<tr>{row}</tr>" for row in rest)
+        return f"<table><tr style='font-weight: bold'>{head}</tr>{body}</table>"
+
+
+def make_cell(text: str) -> str:
+    style = "padding: 1px 18px 1px 0; line-height: 1.3"
+    return f"<td style='{style}'>{html.escape(text)}</td>"
 
 
 # -- a run under way
 
 REDRAW = 0.3  # seconds between two pictures
 RUNNING_MEAN = 50  # batches
+
+# The run that was started last for each folder that runs write to; None is the folder of those that
+# write nowhere. There is one at a time: a cell that is run again would leave the run of its first
+# time training unseen.
+_started: WeakValueDictionary[str | None, LiveRun] = WeakValueDictionary()
+_starting = threading.Lock()  # held while one takes over from another
 
 
 class Stopped(Exception):
@@ -372,46 +685,90 @@ class Stopped(Exception):
 
 def validation_floor(data: Data) -> float | None:
     """The mean floor of the windows that an epoch's validation loss is measured on."""
+    if data.floors is None:
+        return None
     windows = data.windows[VALIDATION]
-    events = windows.target_index(evenly_spaced(windows.origins, VALIDATION_WINDOWS))
-    return None if data.floors is None else float(data.floors[events[events < len(data.log)]].mean())
+    events = windows.target_index(pick_evenly(windows.origins, VALIDATION_WINDOWS))
+    return float(data.floors[events[events < len(data.log)]].mean())
 
 
 class LiveRun(_Shell):
     """Trains a configuration in the background while its curves draw themselves.
 
-    `config` is a Config, such as `read_config("data/working_run.json")`. Learning rate and carry are taken when it starts;
-    each start begins anew. After every whole epoch checkpoint and history are in `config.out`, where that is set, in the
-    place of older ones. `run` is the Trainer; `wait` waits for its end.
+    `config` is a Config, such as `read_config("data/working_run.json")`. Learning rate and carry
+    are taken when it starts; each start begins anew. After every whole epoch checkpoint and history
+    are in `config.out`, where that is set, in the place of older ones. `run` is the Trainer; `wait`
+    waits for its end. A new LiveRun takes over: one that trains for the same folder, or as it for
+    none, is stopped first.
     """
 
     def __init__(self, config: Config, data: Data | None = None):
         if not isinstance(config, Config):
-            raise InputError(f"config: must be a Config, such as read_config gives, found {type(config).__name__}")
-        check_config(config, "this run")
-        self.config, self.data, self.run = config, data, None
-        self.rate = FloatLogSlider(description="learning rate", value=config.learning_rate, min=-6, max=-1, readout_format=".1e",
-                                   tooltip="taken when training starts", **LINE)
-        self.carry = IntSlider(description="carry", value=config.carry, min=1, max=config.src_seq_len,
-                               tooltip="last vectors of a history that go on; taken when training starts", **LINE)
-        self.start_button = Button(description="Start", tooltip="train from the beginning, with this learning rate and carry")
-        self.pause_button = Button(description="Pause", tooltip="wait after this batch; pressed again, go on")
-        self.stop_button = Button(description="Stop", tooltip="end after this batch; whole epochs are kept")
-        super().__init__([[self.rate, self.carry], [self.start_button, self.pause_button, self.stop_button]], (11, 4.2),
-                         left=0.085, right=0.74, bottom=0.15, top=0.9)
+            raise InputError(
+                f"config: must be a Config, such as read_config gives, found "
+                f"{type(config).__name__}"
+            )
+        self.config, self.data = config, data
+        with _starting:
+            self._take_over()
+        self.run: Trainer | None = None
+        self._thread: threading.Thread | None = None
+        self._ended = "Not started"  # how it ended; nothing while it is under way
+        self._go, self._halt = threading.Event(), threading.Event()
+        self._lock = threading.Lock()
+        self._note = ""
+        self._losses: dict[float, float] = {}  # epochs done -> train loss of the batch
+        self._batches = 1  # in an epoch
+        self._floor = validation_floor(data) if data else None
+        self._make_controls()
+        buttons = [self.start_button, self.pause_button, self.stop_button]
+        margins = {"left": 0.085, "right": 0.74, "bottom": 0.15, "top": 0.9}
+        super().__init__([[self.rate, self.carry], buttons], (11, 4.2), **margins)
         self.axes = self.figure.subplots()
-        self._thread, self._ended, self._go, self._halt, self._lock = None, "Not started", threading.Event(), threading.Event(), threading.Lock()
-        self._note, self._losses, self._batches, self._floor = "", {}, 1, validation_floor(data) if data else None
-        for button, press in ((self.start_button, self.start), (self.pause_button, self.pause), (self.stop_button, self.stop)):
+        for button, press in zip(buttons, (self.start, self.pause, self.stop), strict=True):
             button.on_click(press)
         for control in (self.rate, self.carry):
-            control.observe(lambda change: self._answer(
-                f"The next start takes learning rate {self.rate.value:.2g} and carry {self.carry.value}."), "value")
+            control.observe(self._announce, "value")
         self._show()
+
+    def _make_controls(self) -> None:
+        self.rate = FloatLogSlider(
+            description="learning rate",
+            value=self.config.learning_rate,
+            min=-6,
+            max=-1,
+            readout_format=".1e",
+            tooltip="taken when training starts",
+            **LINE,
+        )
+        self.carry = IntSlider(
+            description="carry",
+            value=self.config.carry,
+            min=1,
+            max=self.config.src_seq_len,
+            tooltip="last vectors of a history that go on; taken when training starts",
+            **LINE,
+        )
+        self.start_button = Button(
+            description="Start",
+            tooltip="train from the beginning, with this learning rate and carry",
+        )
+        self.pause_button = Button(
+            description="Pause", tooltip="wait after this batch; pressed again, go on"
+        )
+        self.stop_button = Button(
+            description="Stop", tooltip="end after this batch; whole epochs are kept"
+        )
 
     @property
     def state(self) -> str:
-        return self._ended or ("Stopping" if self._halt.is_set() else "Paused" if not self._go.is_set() else "Running" if self.run else "Starting")
+        if self._ended:
+            return self._ended
+        if self._halt.is_set():
+            return "Stopping"
+        if not self._go.is_set():
+            return "Paused"
+        return "Running" if self.run else "Starting"
 
     def _answer(self, note: str = "") -> None:
         """Says where the run stands, and a note that stays until the next control is touched."""
@@ -419,28 +776,66 @@ class LiveRun(_Shell):
         self._tell()
 
     def _tell(self) -> None:
-        with self._lock:  # or the words of one thread would take the place of newer ones of the other
+        with self._lock:  # or the words of one thread would take the place of newer ones
             self._say(self._describe(), self._note)
+
+    def _announce(self, change) -> None:
+        taken = f"learning rate {self.rate.value:.2g} and carry {self.carry.value}"
+        self._answer(f"The next start takes {taken}.")
 
     def start(self, button=None) -> None:
         if not self._ended:
             return self._answer("A run is under way, so no second one was started; stop it first.")
-        self.wait()
-        self._go.set()
-        self._halt.clear()
-        self.run, self._losses, self._ended = None, {}, ""
-        self._answer()
+        with _starting:
+            self.wait()
+            self._take_over()
+            _started[self._place()] = self
+            self._go.set()
+            self._halt.clear()
+            self.run, self._losses, self._ended = None, {}, ""
+            self._answer()
+            controls = (self._asked_rate(), self.carry.value)
+            self._thread = threading.Thread(target=self._train, args=controls, daemon=True)
+            self._thread.start()
+
+    def _asked_rate(self) -> float:
+        """The slider's learning rate; the configuration's, where a browser has rounded it."""
         asked, given = self.rate.value, self.config.learning_rate
-        asked = given if 0.89 * given < asked < 1.13 * given else asked  # a browser rounds what the slider is given
-        config = dataclasses.replace(self.config, learning_rate=asked, carry=self.carry.value)
-        self._thread = threading.Thread(target=self._train, args=(config,), daemon=True)
-        self._thread.start()
+        return given if 0.89 * given < asked < 1.13 * given else asked
+
+    def _place(self) -> str | None:
+        """Where it writes."""
+        return str(Path(self.config.out).resolve()) if self.config.out else None
+
+    def _take_over(self) -> None:
+        """Stops the run that writes to the same place, and waits for its end."""
+        other = _started.get(self._place())
+        if other is not None and other is not self:
+            other._end("A new run takes over.")
+
+    def _end(self, note: str) -> None:
+        """Stops it, where it is under way, and waits."""
+        if not self._ended:
+            self._halt.set()
+            self._go.set()
+            self._answer(note)
+        self.wait()
+
+    def close(self) -> None:
+        """Stops the run, waits for its end, and closes the widget."""
+        if getattr(self, "_thread", None):  # Python closes too what could not be made
+            self._end("The widget is closed.")
+        super().close()
 
     def pause(self, button=None) -> None:
-        if self._ended:
+        if self._ended or self._halt.is_set():
             return self._answer("There is nothing to pause.")
-        self._go.clear() if self._go.is_set() else self._go.set()
-        self.pause_button.description = "Pause" if self._go.is_set() else "Go on"
+        if self._go.is_set():
+            self._go.clear()
+            self.pause_button.description = "Go on"
+        else:
+            self._go.set()
+            self.pause_button.description = "Pause"
         self._answer()
 
     def stop(self, button=None) -> None:
@@ -454,12 +849,15 @@ class LiveRun(_Shell):
         if self._thread:
             self._thread.join(seconds)
 
-    def _train(self, config: Config) -> None:
+    def _train(self, learning_rate: float, carry: int) -> None:
         """What the thread does; while it lives, it alone draws."""
         try:
-            check_config(config, "this run")
+            changes = {"learning_rate": learning_rate, "carry": carry}
+            config = Config(**(self.config.model_dump() | changes))
             self.data = self.data or load_data(config)
-            self._floor, self._batches = validation_floor(self.data), len(ReadyBatches(self.data.windows[TRAIN], config, 0))
+            self._obey()
+            self._floor = validation_floor(self.data)
+            self._batches = len(order_batches(self.data.windows[TRAIN], config, 0))
             self.run = Trainer(config, self.data, progress=False, watch=self._watch)
             self.run.fit()
             ended = "Finished"
@@ -477,6 +875,10 @@ class LiveRun(_Shell):
         self._losses[(batch + 1) / self._batches] = loss
         if time.monotonic() - self._drawn > REDRAW:
             self._show()
+        self._obey()
+
+    def _obey(self) -> None:
+        """Waits while it is paused, and ends the thread where it is stopped."""
         self._go.wait()
         if self._halt.is_set():
             raise Stopped
@@ -484,23 +886,34 @@ class LiveRun(_Shell):
     def _show(self) -> None:
         train, validation = pd.Series(self._losses, dtype=float), pd.Series(dtype=float)
         if self.run and self.run.epochs_done:
-            validation = self.run.epochs().set_index("epoch")["validation"].rename(lambda epoch: epoch + 1)
-        ceiling = np.mean([np.log(category.size) for category in self.data.log.categories]) if self.data else None
+            epochs = self.run.epochs()
+            validation = pd.Series(epochs["validation"].to_numpy(), epochs["epoch"] + 1)
+        ceiling = None
+        if self.data:
+            ceiling = np.mean([np.log(category.size) for category in self.data.log.categories])
         wipe(self.axes)
-        plots.live_losses(self.axes, train, validation, ceiling, self._floor, RUNNING_MEAN)
+        plots.draw_live_losses(self.axes, train, validation, ceiling, self._floor, RUNNING_MEAN)
         self._tell()
         self._draw()
         self._drawn = time.monotonic()
 
     def _describe(self) -> str:
         run, words = self.run, f"{self.state}."
-        if run:
-            words += f" Learning rate {run.config.learning_rate:.2g}, carry {run.config.carry}; {run.epochs_done} of {run.config.epochs} epochs done."
-        if losses := list(self._losses.values())[-RUNNING_MEAN:]:
-            words += f" Train loss {np.mean(losses):.3f} nats, mean of the last {len(losses)} batches."
-        if run and run.epochs_done:
+        if not run:
+            return words
+        config = run.config
+        words += f" Learning rate {config.learning_rate:.2g}, carry {config.carry};"
+        words += f" {run.epochs_done} of {config.epochs} epochs done."
+        losses = list(self._losses.values())[-RUNNING_MEAN:]
+        if losses:
+            mean = f"{np.mean(losses):.3f} nats, mean of the last {len(losses)} batches"
+            words += f" Train loss {mean}."
+        if run.epochs_done:
             best = run.epochs().query("best").iloc[0]
-            words += f" Best validation loss {best['validation']:.3f} nats, in epoch {best['epoch']}."
-            out = run.config.out
-            words += f" Checkpoint and history are in {out}." if out else " Nothing is saved: the configuration names no folder (out)."
+            found = f"{best['validation']:.3f} nats, in epoch {best['epoch']}"
+            words += f" Best validation loss {found}."
+            if config.out:
+                words += f" Checkpoint and history are in {config.out}."
+            else:
+                words += " Nothing is saved: the configuration names no folder (out)."
         return words

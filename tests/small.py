@@ -1,5 +1,9 @@
-"""A small log, small models and small configurations, shared by the tests of model, losses and training."""
-import dataclasses
+"""A small log, small models and small configurations, shared by the tests.
+
+Every call gives something of its own, so that no test can change what another one is given.
+"""
+
+import copy
 import json
 import tempfile
 from functools import cache
@@ -11,9 +15,10 @@ import torch
 from helpers.events import TEST, TRAIN, VALIDATION, Log, read_log
 from helpers.model import MultiStreamModel
 from helpers.schema import WORKPLACE
+from helpers.tools.simulate import export
 from helpers.training import Config, Data, ModelConfig
 from helpers.windows import Batch, Windows
-from helpers.world import Workplace, export
+from helpers.world import Workplace
 
 SOURCE, STEPS = 6, 5
 
@@ -22,23 +27,28 @@ def write_log(folder: Path) -> dict:
     """Writes a small log and its mapping; returns the configuration's keys that name them."""
     log, mapping = folder / "log.csv", folder / "mapping.json"
     export(Workplace(employees=20, days=40), progress=False)[0].to_csv(log, index=False)
-    mapping.write_text(json.dumps(dataclasses.asdict(WORKPLACE)))
+    mapping.write_text(json.dumps(WORKPLACE.model_dump()))
     return {"log": str(log), "mapping": str(mapping)}
 
 
 @cache
-def small_log() -> Log:
+def _small_log() -> Log:
     with tempfile.TemporaryDirectory() as folder:
         return read_log(write_log(Path(folder))["log"], WORKPLACE)
 
 
+def small_log() -> Log:
+    return copy.deepcopy(_small_log())
+
+
 def small_windows(streams: int = 7, part: int = TRAIN) -> Windows:
-    log = dataclasses.replace(small_log(), streams=small_log().streams[:streams])
+    log = small_log()
+    log.streams = log.streams[:streams]
     return Windows(log, part, SOURCE, STEPS)
 
 
 def small_batch(streams: int = 7) -> Batch:
-    """16 windows: the first eight have short histories, the others are spread over the training part."""
+    """16 windows: eight of short histories, the others spread over the training part."""
     windows = small_windows(streams)
     batch = windows.batch(np.concatenate([windows.origins[:8], windows.origins[100::300][:8]]))
     assert 0 < (~batch.known).sum() < batch.known.sum()
@@ -57,11 +67,25 @@ def small_model(streams: int = 7, seed: int = 0, **shape) -> MultiStreamModel:
 
 
 def small_config(**changes) -> Config:
-    start = dict(src_seq_len=SOURCE, tgt_seq_len=STEPS, epochs=2, batch_size=8, batches=5, learning_rate=1e-3, model=ModelConfig(8, 2))
+    start = dict(
+        src_seq_len=SOURCE,
+        tgt_seq_len=STEPS,
+        epochs=2,
+        batch_size=8,
+        batches=5,
+        learning_rate=1e-3,
+        model=ModelConfig(d_model=8, num_heads=2),
+    )
     return Config(**(start | changes))
 
 
 @cache
-def small_data(tgt_seq_len: int = STEPS) -> Data:
+def _small_data(tgt_seq_len: int) -> Data:
     log = small_log()
-    return Data(log, {part: Windows(log, part, SOURCE, tgt_seq_len) for part in (TRAIN, VALIDATION, TEST)}, None)
+    parts = (TRAIN, VALIDATION, TEST)
+    windows = {part: Windows(log, part, SOURCE, tgt_seq_len) for part in parts}
+    return Data(log, windows, None)
+
+
+def small_data(tgt_seq_len: int = STEPS) -> Data:
+    return copy.deepcopy(_small_data(tgt_seq_len))  # its windows go on sharing its log

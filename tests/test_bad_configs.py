@@ -1,4 +1,5 @@
 """Configurations, mappings and checkpoints with a fault, and commands without sense: each is refused in one line, before any harm."""
+
 import json
 import math
 import os
@@ -12,19 +13,34 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save, save_file
-
-from helpers import training
-from helpers.schema import InputError, read_mapping
-from helpers.training import Config, Trainer, load_data, read_config
 from small import small_config, small_data
 from test_bad_logs import GOOD as LOG
 from test_bad_logs import check_refused
 
+from helpers.schema import read_mapping
+from helpers.support.checkpoints import copy_weights
+from helpers.support.errors import InputError
+from helpers.tools import train
+from helpers.training import Config, Trainer, load_data, read_config
+
 ROOT = Path(__file__).resolve().parent.parent
-HUGE = 10 ** 12
+HUGE = 10**12
 DEEP = "[" * 100_000
-SETTINGS = {"src_seq_len": 4, "tgt_seq_len": 3, "epochs": 1, "batch_size": 4, "batches": 2, "model": {"d_model": 8, "num_heads": 2}}
-MAPPING = {"sequence": "what", "time": "when", "min_count": 1, "categories": {"what": {"column": "what", "size": 9}}, "streams": {"what": "what"}}
+SETTINGS = {
+    "src_seq_len": 4,
+    "tgt_seq_len": 3,
+    "epochs": 1,
+    "batch_size": 4,
+    "batches": 2,
+    "model": {"d_model": 8, "num_heads": 2},
+}
+MAPPING = {
+    "sequence": "what",
+    "time": "when",
+    "min_count": 1,
+    "categories": {"what": {"column": "what", "size": 9}},
+    "streams": {"what": "what"},
+}
 
 
 def changed(whole: dict, path: str, value) -> str:
@@ -74,15 +90,23 @@ KEYS = [
 ]
 
 
-@pytest.mark.parametrize("path, value, said", [pytest.param(path, value, said, id=f"{path[:20]}={str(value)[:20]!r}")
-                                               for path, values, said in KEYS for value in values])
+@pytest.mark.parametrize(
+    "path, value, said",
+    [
+        pytest.param(path, value, said, id=f"{path[:20]}={str(value)[:20]!r}")
+        for path, values, said in KEYS
+        for value in values
+    ],
+)
 def test_a_bad_value_is_refused_by_file_and_key(tmp_path, monkeypatch, path, value, said):
     monkeypatch.chdir(tmp_path)
     Path("config.json").write_text(changed(SETTINGS, path, value))
     with pytest.raises(InputError) as caught:
         read_config("config.json")
     message = str(caught.value)
-    assert message.startswith("config.json") and any(word in message for word in said.split("|")), message
+    assert message.startswith("config.json") and any(word in message for word in said.split("|")), (
+        message
+    )
     assert len(message.splitlines()) == 1 and len(message) < 800
 
 
@@ -91,24 +115,50 @@ def test_the_settings_that_are_spoilt_here_are_good(tmp_path):
     assert read_config(tmp_path / "config.json").batches == 2
 
 
-@pytest.mark.parametrize("settings, said", [
-    ({"model": {"d_model": 2**17}, "id_category_size": 10}, "the weights of its model would take about"),
-    ({"model": {"d_model": 2**12}, "id_category_size": 2**20}, "the weights of its model would take about"),
-    ({"model": {"d_model": 32, "decoder_layers": 2**20}}, "the weights of its model would take about"),
-    ({"batch_size": 2**20}, "a batch would take about"),
-    ({"src_seq_len": 2**16}, "a batch would take about"),
-    ({"tgt_seq_len": 2**18}, "a batch would take about"),
-    ({"batches": 2**20, "batch_size": 2**12, "src_seq_len": 1, "tgt_seq_len": 1, "id_category_size": 2, "model": {"d_model": 1, "num_heads": 1}},
-     "the order of an epoch's windows would take about"),
-])
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        (
+            {"model": {"d_model": 2**17}, "id_category_size": 10},
+            "the weights of its model would take about",
+        ),
+        (
+            {"model": {"d_model": 2**12}, "id_category_size": 2**20},
+            "the weights of its model would take about",
+        ),
+        (
+            {"model": {"d_model": 32, "decoder_layers": 2**20}},
+            "the weights of its model would take about",
+        ),
+        ({"batch_size": 2**20}, "a batch would take about"),
+        ({"src_seq_len": 2**16}, "a batch would take about"),
+        ({"tgt_seq_len": 2**18}, "a batch would take about"),
+        (
+            {
+                "batches": 2**20,
+                "batch_size": 2**12,
+                "src_seq_len": 1,
+                "tgt_seq_len": 1,
+                "id_category_size": 2,
+                "model": {"d_model": 1, "num_heads": 1},
+            },
+            "the order of an epoch's windows would take about",
+        ),
+    ],
+)
 def test_what_no_memory_holds_is_refused(tmp_path, settings, said):
     path = tmp_path / "config.json"
     path.write_text(json.dumps(settings))
-    check_refused(lambda: read_config(path), path, [said, "GB", "make its sizes, lengths or counts smaller"])
+    check_refused(
+        lambda: read_config(path), path, [said, "GB", "make its sizes, lengths or counts smaller"]
+    )
 
 
 FILES = {
-    "a comment": (b'{\n  // steps\n  "epochs": 3}', ["line 2", "not valid JSON", "correct that line"]),
+    "a comment": (
+        b'{\n  // steps\n  "epochs": 3}',
+        ["line 2", "not valid JSON", "correct that line"],
+    ),
     "a comma at the end": (b'{"epochs": 3,\n}', ["not valid JSON", "correct that line"]),
     "single quotes": (b"{'epochs': 3}", ["line 1", "not valid JSON"]),
     "Python's words": (b'{"shuffle": True}', ["line 1", "not valid JSON"]),
@@ -118,13 +168,25 @@ FILES = {
     "a list": (b"[]", ["JSON object", "found list", "put braces"]),
     "a number": (b"3", ["JSON object", "found int", "put braces"]),
     "null": (b"null", ["JSON object", "found NoneType", "put braces"]),
-    "a key twice": (b'{"epochs": 3, "epochs": 4}', ["key 'epochs' stands twice", "rename or remove"]),
-    "an inner key twice": (b'{"model": {"d_model": 8, "d_model": 16}}', ["key 'd_model' stands twice", "rename or remove"]),
+    "a key twice": (
+        b'{"epochs": 3, "epochs": 4}',
+        ["key 'epochs' stands twice", "rename or remove"],
+    ),
+    "an inner key twice": (
+        b'{"model": {"d_model": 8, "d_model": 16}}',
+        ["key 'd_model' stands twice", "rename or remove"],
+    ),
     "brackets without end": (DEEP.encode(), ["cannot be read", "give a JSON file"]),
-    "a number of 5000 digits": (b'{"epochs": ' + b"9" * 5000 + b"}", ["cannot be read", "give a JSON file"]),
+    "a number of 5000 digits": (
+        b'{"epochs": ' + b"9" * 5000 + b"}",
+        ["cannot be read", "give a JSON file"],
+    ),
     "UTF-16": ('{"epochs": 3}'.encode("utf-16"), ["cannot be read", "give a JSON file"]),
     "UTF-16 without a mark": ('{"epochs": 3}'.encode("utf-16-le"), ["not valid JSON", "correct"]),
-    "Windows' Western encoding": ('{"log": "Zoë.csv"}'.encode("cp1252"), ["cannot be read", "give a JSON file"]),
+    "Windows' Western encoding": (
+        '{"log": "Zoë.csv"}'.encode("cp1252"),
+        ["cannot be read", "give a JSON file"],
+    ),
     "a checkpoint": (save({"weight": torch.zeros(3)}), ["line 1", "not valid JSON"]),
     "a line end within a text": (b'{"log": "a\nb"}', ["line 1", "not valid JSON"]),
 }
@@ -147,13 +209,25 @@ def test_a_byte_order_mark_does_no_harm(tmp_path):
 BAD_MAPPINGS = {
     "size over the limit": ("categories.what.size", HUGE, ["'what'", "at most 1048576"]),
     "endless bin": ("categories.what.bin", float("inf"), ["'what'", "above 0 and finite"]),
-    "bin that is no number": ("categories.what.bin", float("nan"), ["'what'", "above 0 and finite"]),
+    "bin that is no number": (
+        "categories.what.bin",
+        float("nan"),
+        ["'what'", "above 0 and finite"],
+    ),
     "bin beyond floating point": ("categories.what.bin", 10**400, ["'what'", "above 0 and finite"]),
     "no least count": ("min_count", 0, ["min_count must be at least 1"]),
     "negative least count": ("min_count", -5, ["min_count must be at least 1"]),
     "endless share": ("split", {"train": float("inf")}, ["shares must be above 0"]),
-    "a stream that leads upwards": ("streams", {"../../x": "what"}, ["stream '../../x'", "rename it"]),
-    "a stream that leads upwards on Windows": ("streams", {"..\\x": "what"}, ["a name holds none of", "rename it"]),
+    "a stream that leads upwards": (
+        "streams",
+        {"../../x": "what"},
+        ["stream '../../x'", "rename it"],
+    ),
+    "a stream that leads upwards on Windows": (
+        "streams",
+        {"..\\x": "what"},
+        ["a name holds none of", "rename it"],
+    ),
     "a stream on a drive": ("streams", {"C:x": "what"}, ["stream 'C:x'", "rename it"]),
     "a stream of two lines": ("streams", {"a\nb": "what"}, ["a name holds none of", "rename it"]),
 }
@@ -174,23 +248,36 @@ def mine(tmp_path) -> dict:
     return {"log": str(tmp_path / "log.csv"), "mapping": str(tmp_path / "mapping.json")}
 
 
-@pytest.mark.parametrize("streams", [[], ["What"], ["what", "what"], [3], [None], [["what"]], [{}], ["what", "x" * 10**5]], ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize(
+    "streams",
+    [[], ["What"], ["what", "what"], [3], [None], [["what"]], [{}], ["what", "x" * 10**5]],
+    ids=lambda value: str(value)[:20],
+)
 def test_streams_that_are_not_there_or_stand_twice_are_refused(mine, streams):
-    with pytest.raises(InputError, match="key 'streams': must name one or more of what, each once, .*; correct it") as caught:
+    with pytest.raises(
+        InputError, match="key 'streams': must name one or more of what, each once, .*; correct it"
+    ) as caught:
         load_data(Config(**mine, streams=streams))
     assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize("key", ["log", "mapping", "model_checkpoint"])
-@pytest.mark.parametrize("value", ["none", ".", "x" * 5000, "\ud800"], ids=["missing", "folder", "long", "surrogate"])
+@pytest.mark.parametrize(
+    "value", ["none", ".", "x" * 5000, "\ud800"], ids=["missing", "folder", "long", "surrogate"]
+)
 def test_a_path_that_leads_nowhere_is_refused(tmp_path, monkeypatch, mine, key, value):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError) as caught:
         Trainer(small_config(**mine | {key: value}), progress=False)
-    assert str(caught.value).startswith(value) and len(str(caught.value).splitlines()) == 1 and "; " in str(caught.value)
+    assert (
+        str(caught.value).startswith(value)
+        and len(str(caught.value).splitlines()) == 1
+        and "; " in str(caught.value)
+    )
 
 
 # -- where a run may write
+
 
 @pytest.mark.parametrize("name", ["...json", "..json", "....json"])
 def test_a_configuration_named_by_dots_does_not_lead_out_of_the_runs(tmp_path, name):
@@ -203,7 +290,9 @@ def test_a_configuration_named_by_dots_does_not_lead_out_of_the_runs(tmp_path, n
     assert read_config(path, {"out": str(tmp_path / "run")}).out == str(tmp_path / "run")
 
 
-@pytest.mark.parametrize("name", ["a.b.json", ".json", "run", "~", "a b.json", "..a.json", "-.json"])
+@pytest.mark.parametrize(
+    "name", ["a.b.json", ".json", "run", "~", "a b.json", "..a.json", "-.json"]
+)
 def test_a_run_lies_directly_within_the_runs(tmp_path, name):
     (tmp_path / name).write_text("{}")
     assert Path(read_config(tmp_path / name).out).resolve().parent == ROOT / "build" / "runs"
@@ -211,18 +300,29 @@ def test_a_run_lies_directly_within_the_runs(tmp_path, name):
 
 def test_no_name_leads_out_of_the_run_s_folder(tmp_path, monkeypatch, mine, capsys):
     monkeypatch.chdir(tmp_path)
-    Path("log.csv").write_text(LOG.replace("Zoë", "../../Zoë").replace("E01", "/E01"), encoding="utf-8")
-    categories = {name: {"column": "what"} for name in ("../../up", "/abs", "C:\\drive", "$\\frac", "x" * 60)}
-    Path("mapping.json").write_text(json.dumps(MAPPING | {"categories": categories, "streams": {"..": "/abs", "own": "what"}}))
+    Path("log.csv").write_text(
+        LOG.replace("Zoë", "../../Zoë").replace("E01", "/E01"), encoding="utf-8"
+    )
+    categories = {
+        name: {"column": "what"} for name in ("../../up", "/abs", "C:\\drive", "$\\frac", "x" * 60)
+    }
+    Path("mapping.json").write_text(
+        json.dumps(MAPPING | {"categories": categories, "streams": {"..": "/abs", "own": "what"}})
+    )
     Path("config.json").write_text(json.dumps(SETTINGS | mine))
     before = set(tmp_path.parent.rglob("*"))
-    training.main(["config.json", "--set", "out=run"])
+    train.main(["config.json", "--set", "out=run"])
     new = set(tmp_path.parent.rglob("*")) - before
-    assert {path.name for path in new if path.parent == tmp_path / "run"} >= {"checkpoint.safetensors", "report.csv", "history.csv"}
+    assert {path.name for path in new if path.parent == tmp_path / "run"} >= {
+        "checkpoint.safetensors",
+        "report.csv",
+        "history.csv",
+    }
     assert {path for path in new if path.parent != tmp_path / "run"} == {tmp_path / "run"}
 
 
 # -- checkpoints
+
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory) -> Path:
@@ -234,17 +334,26 @@ def good(tmp_path_factory) -> Path:
 def check_not_taken(path: Path, words: list[str]) -> None:
     """The checkpoint is refused, and the run that should have taken it up is as it was."""
     run = Trainer(small_config(epochs=1), small_data(), progress=False)
-    before, state = run._weights(), torch.get_rng_state()
+    before, state = copy_weights(run.model), torch.get_rng_state()
     check_refused(lambda: run.load(path), path, words)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in run._weights().items())
-    assert run.epochs_done == 0 and run.history == [] and torch.equal(torch.get_rng_state(), state) and not run.optimizer.state
+    assert all(
+        torch.equal(tensor, before[name]) for name, tensor in copy_weights(run.model).items()
+    )
+    assert (
+        run.epochs_done == 0
+        and run.history == []
+        and torch.equal(torch.get_rng_state(), state)
+        and not run.optimizer.state
+    )
 
 
 def rows(change):
     """Changes the rows of the history."""
+
     def spoil(tensors, about):
         history = json.loads(about["history"])
         about["history"] = json.dumps(change(history) or history)
+
     return spoil
 
 
@@ -259,20 +368,36 @@ def nan_at_the_end(tensor: torch.Tensor) -> torch.Tensor:
     return tensor
 
 
-WHOLE, OURS, FIT, FINITE = "not a whole checkpoint", "not a checkpoint of this package", "do not fit this log", "not finite; start anew"
+WHOLE, OURS, FIT, FINITE = (
+    "not a whole checkpoint",
+    "not a checkpoint of this package",
+    "do not fit this log",
+    "not finite; start anew",
+)
 WEIGHT, BIAS = "model.heads.weight", "heads.bias"
 SPOILT = {
     "a tensor less": (lambda tensors, about: tensors.pop(WEIGHT), [FIT, "use those"]),
     "a best tensor less": (lambda tensors, about: tensors.pop(f"best.{BIAS}"), [FIT]),
-    "no best": (lambda tensors, about: [tensors.pop(name) for name in list(tensors) if name.startswith("best.")], [FIT]),
+    "no best": (
+        lambda tensors, about: [
+            tensors.pop(name) for name in list(tensors) if name.startswith("best.")
+        ],
+        [FIT],
+    ),
     "a step less": (lambda tensors, about: tensors.pop(f"optimizer.step.{BIAS}"), [FIT]),
     "a tensor more": (lambda tensors, about: tensors.update(more=torch.zeros(1)), [FIT]),
-    "a tensor renamed": (lambda tensors, about: tensors.update({"model.head.weight": tensors.pop(WEIGHT)}), [FIT]),
+    "a tensor renamed": (
+        lambda tensors, about: tensors.update({"model.head.weight": tensors.pop(WEIGHT)}),
+        [FIT],
+    ),
     "a transposed tensor": (put(WEIGHT, lambda t: t.T.contiguous()), [FIT]),
     "a tensor that would be spread out": (put(WEIGHT, lambda t: t[:1, :1].contiguous()), [FIT]),
     "a number for a tensor": (put(f"model.{BIAS}", lambda t: torch.zeros(())), [FIT]),
     "a best tensor of other shape": (put(f"best.{BIAS}", lambda t: t[:-1].contiguous()), [FIT]),
-    "a moment of other shape": (put(f"optimizer.exp_avg.{BIAS}", lambda t: t[:-1].contiguous()), [FIT]),
+    "a moment of other shape": (
+        put(f"optimizer.exp_avg.{BIAS}", lambda t: t[:-1].contiguous()),
+        [FIT],
+    ),
     "double precision": (put(WEIGHT, torch.Tensor.double), [FIT]),
     "half precision": (put(WEIGHT, torch.Tensor.half), [FIT]),
     "whole numbers": (put(WEIGHT, torch.Tensor.long), [FIT]),
@@ -282,18 +407,35 @@ SPOILT = {
     "no metadata": (lambda tensors, about: about.clear(), [OURS, "start anew"]),
     "no history": (lambda tensors, about: about.pop("history"), [OURS]),
     "no number of epochs": (lambda tensors, about: about.pop("epochs_done"), [OURS]),
-    "configuration broken off": (lambda tensors, about: about.update(config=about["config"][:50]), [OURS]),
+    "configuration broken off": (
+        lambda tensors, about: about.update(config=about["config"][:50]),
+        [OURS],
+    ),
     "configuration that is a list": (lambda tensors, about: about.update(config="[1]"), [OURS]),
-    "configuration of another run": (lambda tensors, about: about.update(config=about["config"].replace('"seed": 0', '"seed": 1')), ["'seed' is 1 there"]),
-    "history broken off": (lambda tensors, about: about.update(history=about["history"][:50]), [OURS]),
+    "configuration of another run": (
+        lambda tensors, about: about.update(
+            config=about["config"].replace('"seed": 0', '"seed": 1')
+        ),
+        ["'seed' is 1 there"],
+    ),
+    "history broken off": (
+        lambda tensors, about: about.update(history=about["history"][:50]),
+        [OURS],
+    ),
     "history that is a number": (lambda tensors, about: about.update(history="3"), [OURS]),
     "history of nothing": (lambda tensors, about: about.update(history="[]"), [OURS]),
     "history of other keys": (rows(lambda history: [{"epoch": 0}]), [OURS]),
-    "history of texts": (rows(lambda history: [row.update(value="low") for row in history] and None), [OURS]),
+    "history of texts": (
+        rows(lambda history: [row.update(value="low") for row in history] and None),
+        [OURS],
+    ),
     "history of other measures": (rows(lambda history: history[0].update(measure="trian")), [OURS]),
     "history of other names": (rows(lambda history: history[0].update(name="Moon")), [OURS]),
     "history with rows twice": (rows(lambda history: history.append(history[0])), [OURS]),
-    "history without its validation": (rows(lambda history: history.__delitem__(slice(17, 34))), [OURS]),
+    "history without its validation": (
+        rows(lambda history: history.__delitem__(slice(17, 34))),
+        [OURS],
+    ),
     "history of NaN": (rows(lambda history: history[0].update(value=math.nan)), [OURS]),
     "history of another epoch": (rows(lambda history: history[0].update(epoch=7)), [OURS]),
     "epochs in words": (lambda tensors, about: about.update(epochs_done="one"), [OURS]),
@@ -324,7 +466,8 @@ FOREIGN = {
     "a picture": b"\x89PNG\r\n\x1a\n" + bytes(100),
     "a header of 2 to the 63 bytes": b"\xff" * 7 + b"\x7f" + b"{}",
     "a header that is no JSON": (8).to_bytes(8, "little") + b"notjson!",
-    "a header that points outside": (70).to_bytes(8, "little") + b'{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,36]}}'.ljust(70),
+    "a header that points outside": (70).to_bytes(8, "little")
+    + b'{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,36]}}'.ljust(70),
 }
 
 
@@ -338,7 +481,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, content):
 @pytest.mark.parametrize("share", [0.0001, 0.01, 0.5, 0.9, 0.9999])
 def test_a_checkpoint_cut_short_anywhere_is_refused(good, tmp_path, share):
     content = good.read_bytes()
-    (tmp_path / good.name).write_bytes(content[:int(share * len(content))])
+    (tmp_path / good.name).write_bytes(content[: int(share * len(content))])
     check_not_taken(tmp_path / good.name, [WHOLE, "start anew"])
 
 
@@ -350,14 +493,23 @@ class Touch:
         return Path.touch, (self.path,)
 
 
-@pytest.mark.parametrize("wrap", [lambda pickled: pickled, lambda pickled: len(pickled).to_bytes(8, "little") + pickled,
-                                  lambda pickled: (2).to_bytes(8, "little") + b"{}" + pickled], ids=["alone", "as a header", "as tensors"])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda pickled: pickled,
+        lambda pickled: len(pickled).to_bytes(8, "little") + pickled,
+        lambda pickled: (2).to_bytes(8, "little") + b"{}" + pickled,
+    ],
+    ids=["alone", "as a header", "as tensors"],
+)
 def test_a_command_does_not_run_what_a_pickle_says(tmp_path, monkeypatch, mine, wrap):
     monkeypatch.chdir(tmp_path)
     mark, path = tmp_path / "executed", tmp_path / "checkpoint.safetensors"
     path.write_bytes(wrap(pickle.dumps(Touch(mark))))
-    Path("config.json").write_text(json.dumps(SETTINGS | mine | {"model_checkpoint": str(path), "out": "run"}))
-    check_refused(lambda: training.main(["config.json"]), path, [WHOLE])
+    Path("config.json").write_text(
+        json.dumps(SETTINGS | mine | {"model_checkpoint": str(path), "out": "run"})
+    )
+    check_refused(lambda: train.main(["config.json"]), path, [WHOLE])
     assert not mark.exists() and not Path("run").exists()
     pickle.loads(pickle.dumps(Touch(mark)))
     assert mark.exists()  # it would have been seen
@@ -371,54 +523,113 @@ COMMANDS = {
     "an empty name": ([""], "cannot be read"),
     "a long name": (["x" * 5000], "cannot be read"),
     "a log for a configuration": (["log.csv"], "log.csv, line 1: not valid JSON"),
-    "a change without a value": (["config.json", "--set", "epochs"], "--set epochs: write it as key=value"),
+    "a change without a value": (
+        ["config.json", "--set", "epochs"],
+        "--set epochs: write it as key=value",
+    ),
     "an empty change": (["config.json", "--set", ""], "--set : write it as key=value"),
     "a change of nothing": (["config.json", "--set", "=3"], "unknown key ''"),
-    "a change of a part of a number": (["config.json", "--set", "epochs.more=3"], "'epochs' in 'epochs.more' is not an object"),
+    "a change of a part of a number": (
+        ["config.json", "--set", "epochs.more=3"],
+        "'epochs' in 'epochs.more' is not an object",
+    ),
     "a change to nothing": (["config.json", "--set", "log="], "key 'log'"),
     "a change to a NaN": (["config.json", "--set", "learning_rate=NaN"], "key 'learning_rate'"),
-    "a change to far too much": (["config.json", "--set", f"model.d_model={HUGE}"], "key 'model.d_model'"),
+    "a change to far too much": (
+        ["config.json", "--set", f"model.d_model={HUGE}"],
+        "key 'model.d_model'",
+    ),
     "a change to half a list": (["config.json", "--set", "streams=[what"], "key 'streams'"),
     "a number of 5000 digits": (["config.json", "--set", "epochs=" + "9" * 5000], "key 'epochs'"),
     "brackets without end": (["config.json", "--set", f"streams={DEEP}"], "key 'streams'"),
-    "a stream that is not there": (["config.json", "--set", 'streams=["who"]'], "key 'streams': must name one or more of what"),
+    "a stream that is not there": (
+        ["config.json", "--set", 'streams=["who"]'],
+        "key 'streams': must name one or more of what",
+    ),
     "a folder for a log": (["config.json", "--set", "log=."], "is a folder; give a CSV"),
     "a file for the run's folder": (["config.json", "--set", "out=log.csv"], "key 'out'"),
-    "a folder for the report": (["config.json", "--report", "."], "--report .: is a folder; give the name of a file"),
-    "a folder for the history": (["config.json", "--history", "."], "--history .: is a folder; give the name of a file"),
-    "the log for the report": (["config.json", "--report", "./log.csv"], "--report log.csv: is no table, and would be lost"),
-    "the configuration for the history": (["config.json", "--history", "config.json"], "--history config.json: is no table, and would be lost"),
-    "a device for the report": (["config.json", "--report", os.devnull], "is no table, and would be lost"),
-    "a file for the report's folder": (["config.json", "--report", "log.csv/report.csv"], "--report: 'log.csv' cannot be made a folder"),
+    "a folder for the report": (
+        ["config.json", "--report", "."],
+        "--report .: is a folder; give the name of a file",
+    ),
+    "a folder for the history": (
+        ["config.json", "--history", "."],
+        "--history .: is a folder; give the name of a file",
+    ),
+    "the log for the report": (
+        ["config.json", "--report", "./log.csv"],
+        "--report log.csv: is no table, and would be lost",
+    ),
+    "the configuration for the history": (
+        ["config.json", "--history", "config.json"],
+        "--history config.json: is no table, and would be lost",
+    ),
+    "a device for the report": (
+        ["config.json", "--report", os.devnull],
+        "is no table, and would be lost",
+    ),
+    "a file for the report's folder": (
+        ["config.json", "--report", "log.csv/report.csv"],
+        "--report: 'log.csv' cannot be made a folder",
+    ),
     "half a letter": (["half.json"], "half.json: cannot be read as text"),
-    "a device that is not there": (["config.json", "--set", "device=hpu"], "key 'device': 'hpu' cannot be used here"),
-    "a spreadsheet": (["config.json", "--set", "log=log.xlsx"], "log.xlsx: is a spreadsheet; save it there as CSV"),
+    "a device that is not there": (
+        ["config.json", "--set", "device=hpu"],
+        "key 'device': 'hpu' cannot be used here",
+    ),
+    "a spreadsheet": (
+        ["config.json", "--set", "log=log.xlsx"],
+        "log.xlsx: is a spreadsheet; save it there as CSV",
+    ),
 }
 
 
-@pytest.mark.filterwarnings("ignore:'helpers.training' found in sys.modules")
+@pytest.mark.filterwarnings("ignore:'helpers.tools.train' found in sys.modules")
 @pytest.mark.parametrize("arguments, said", COMMANDS.values(), ids=COMMANDS)
-def test_a_command_without_sense_ends_in_one_line_and_trains_nothing(tmp_path, monkeypatch, mine, arguments, said):
+def test_a_command_without_sense_ends_in_one_line_and_trains_nothing(
+    tmp_path, monkeypatch, mine, arguments, said
+):
     monkeypatch.chdir(tmp_path)
     Path("config.json").write_text(json.dumps(SETTINGS | mine | {"out": "run"}))
     Path("half.json").write_text(r'{"out": "\ud800"}')
     Path("log.xlsx").write_bytes(b"PK")
     monkeypatch.setattr(sys, "argv", ["training", *arguments])
     with pytest.raises(SystemExit) as caught:
-        runpy.run_module("helpers.training", run_name="__main__", alter_sys=True)
+        runpy.run_module("helpers.tools.train", run_name="__main__", alter_sys=True)
     message = caught.value.code
-    assert message.startswith("error: ") and said in message and len(message.splitlines()) == 1 and not Path("run").exists()
+    assert (
+        message.startswith("error: ")
+        and said in message
+        and len(message.splitlines()) == 1
+        and not Path("run").exists()
+    )
 
 
-@pytest.mark.parametrize("arguments", [[], ["config.json", "--epochs", "3"], ["config.json", "--set"], ["a.json", "b.json"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["config.json", "--epochs", "3"], ["config.json", "--set"], ["a.json", "b.json"]],
+)
 def test_a_command_that_is_not_understood_shows_how_it_is_used(capsys, arguments):
     with pytest.raises(SystemExit) as caught:
-        training.main(arguments)
+        train.main(arguments)
     assert caught.value.code == 2
     said = capsys.readouterr().err
-    assert said.startswith("usage: python -m helpers.training") and "error: " in said.splitlines()[-1]
+    assert (
+        said.startswith("usage: python -m helpers.tools.train")
+        and "error: " in said.splitlines()[-1]
+    )
 
 
 def test_a_refusal_goes_to_stderr_with_an_exit_code(tmp_path):
-    ran = subprocess.run([sys.executable, "-m", "helpers.training", str(tmp_path / "none.json")], capture_output=True, text=True, cwd=ROOT)
-    assert ran.returncode == 1 and ran.stdout == "" and ran.stderr.splitlines() == [f"error: {tmp_path / 'none.json'}: no such file; check the path"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "helpers.tools.train", str(tmp_path / "none.json")],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert (
+        ran.returncode == 1
+        and ran.stdout == ""
+        and ran.stderr.splitlines()
+        == [f"error: {tmp_path / 'none.json'}: no such file; check the path"]
+    )

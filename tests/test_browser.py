@@ -1,7 +1,8 @@
 """The three widgets in a real JupyterLab, driven by the keyboard in Chromium.
 
-    python tests/test_browser.py      makes the README's picture of the loss explorer anew (a minute)
+python tests/test_browser.py      makes the README's picture of the loss explorer anew (a minute)
 """
+
 import ast
 import hashlib
 import inspect
@@ -29,13 +30,31 @@ from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from helpers import plots, widgets
-from helpers.training import DATA, STORED
+from helpers.support.files import DATA, STORED
 
 TESTS = Path(__file__).resolve().parent
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), None)
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]
-HOW = "no Chromium here; to run these tests, install your system's, for instance by: apt-get install chromium"
+CHROMIUM = next(
+    filter(
+        None,
+        map(
+            shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+        ),
+    ),
+    None,
+)
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+HOW = (
+    "no Chromium here; to run these tests, install your system's, for instance by: "
+    "apt-get install chromium"
+)
 PICTURE = DATA / "loss_explorer.png"
 
 
@@ -49,10 +68,12 @@ NOTEBOOKS = {
         from helpers.training import Trainer
         from helpers.widgets import LossExplorer
         from small import small_config, small_data
-        run = Trainer(small_config(epochs=6, learning_rate=1e-2), small_data(), progress=False).fit()
+        config = small_config(epochs=6, learning_rate=1e-2)
+        run = Trainer(config, small_data(), progress=False).fit()
         history = pd.DataFrame(run.history)
         report = run.evaluation().report().assign(floor=0.05)
-        LossExplorer({"first": history, "second": history.assign(value=history["value"] + 0.3)}, report, "figures")""",
+        second = history.assign(value=history["value"] + 0.3)
+        LossExplorer({"first": history, "second": second}, report, "figures")""",
     "attention": """
         from helpers.events import TEST
         from helpers.training import Trainer
@@ -69,27 +90,68 @@ NOTEBOOKS = {
 
 # -- JupyterLab and Chromium
 
+
 @contextmanager
 def jupyter_lab(folder: Path, notebooks: dict[str, str]):
-    """A JupyterLab of its own in a folder, with these notebooks of one cell each; gives the address of a notebook."""
+    """A JupyterLab of its own in a folder, with these notebooks of one cell each.
+
+    Gives the address of a notebook by its name.
+    """
     for name, code in notebooks.items():
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(textwrap.dedent(code).strip())])
-        notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+        notebook = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(textwrap.dedent(code).strip())]
+        )
+        notebook.metadata["kernelspec"] = {
+            "display_name": "Python 3",
+            "language": "python",
+            "name": "python3",
+        }
         nbformat.write(notebook, folder / f"{name}.ipynb")
-    settings = folder / ".settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    settings = (
+        folder
+        / ".settings"
+        / "@jupyterlab"
+        / "apputils-extension"
+        / "notification.jupyterlab-settings"
+    )
     settings.parent.mkdir(parents=True)
-    settings.write_text('{"fetchNews": "false", "checkForUpdates": false}')  # nothing pops up, nothing is fetched
+    settings.write_text(
+        '{"fetchNews": "false", "checkForUpdates": false}'
+    )  # nothing pops up, nothing is fetched
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     token, home = secrets.token_hex(16), str(folder / ".jupyter")
     root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    own = {name: home for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
-    own |= {"JUPYTERLAB_SETTINGS_DIR": str(folder / ".settings"), "JUPYTERLAB_WORKSPACES_DIR": home, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
+    own = {
+        name: home
+        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    }
+    own |= {
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / ".settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": home,
+        "PYTHONPATH": str(TESTS),
+        "OMP_NUM_THREADS": "1",
+    }
     with open(folder / "lab.log", "w") as log:
-        server = subprocess.Popen([sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}",
-                                   "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}", *root],
-                                  cwd=folder, env=os.environ | own, stdout=log, stderr=log)
+        server = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "jupyterlab",
+                "--no-browser",
+                "--ip=127.0.0.1",
+                f"--port={port}",
+                "--ServerApp.port_retries=0",
+                f"--IdentityProvider.token={token}",
+                f"--ServerApp.root_dir={folder}",
+                *root,
+            ],
+            cwd=folder,
+            env=os.environ | own,
+            stdout=log,
+            stderr=log,
+        )
     try:
         address, until = f"http://127.0.0.1:{port}", time.monotonic() + 120
         while True:
@@ -97,9 +159,13 @@ def jupyter_lab(folder: Path, notebooks: dict[str, str]):
                 urllib.request.urlopen(f"{address}/api/status?token={token}", timeout=5).close()
                 break
             except OSError:
-                assert server.poll() is None and time.monotonic() < until, (folder / "lab.log").read_text()
+                assert server.poll() is None and time.monotonic() < until, (
+                    folder / "lab.log"
+                ).read_text()
                 time.sleep(0.3)
-        yield lambda name: f"{address}/lab/workspaces/{name}/tree/{name}.ipynb?token={token}"  # each in a workspace of its own
+        yield (
+            lambda name: f"{address}/lab/workspaces/{name}/tree/{name}.ipynb?token={token}"
+        )  # each in a workspace of its own
     finally:
         server.terminate()
         try:
@@ -121,22 +187,38 @@ def chromium_page(width: int = 1400, height: int = 1100):
 def run_cell(page: Page, address: str) -> Locator:
     """Opens a notebook, runs its cell by Shift+Enter, and gives the cell when its widget stands."""
     page.goto(address)
-    page.get_by_text(re.compile(r"\| Idle$")).wait_for()  # before, Lab would drop the cell without a word
+    page.get_by_text(
+        re.compile(r"\| Idle$")
+    ).wait_for()  # before, Lab would drop the cell without a word
     cell = page.locator(".jp-CodeCell").first
     cell.locator(".cm-content").click()
     page.keyboard.press("Shift+Enter")
-    page.wait_for_function("document.querySelector('.jp-CodeCell img.widget-image')?.naturalWidth > 0", timeout=90_000)
+    page.wait_for_function(
+        "document.querySelector('.jp-CodeCell img.widget-image')?.naturalWidth > 0", timeout=90_000
+    )
     return cell
 
 
 # -- what a reader does
 
-NEXT = ("Space", "ArrowDown", "Enter")  # in a menu; an arrow alone would be a command of Lab's, which leaves the cell
+NEXT = (
+    "Space",
+    "ArrowDown",
+    "Enter",
+)  # in a menu; an arrow alone would be a command of Lab's, which leaves the cell
+
 
 def control(cell: Locator, label: str) -> Locator:
-    """What the keyboard moves: a slider's first handle, a menu, a text field or a check box, by the text beside it."""
+    """What the keyboard moves, by the text beside it.
+
+    That is a slider's first handle, a menu, a text field or a check box.
+    """
     slider = cell.locator(".widget-slider", has=cell.page.get_by_text(label, exact=True))
-    return slider.locator(".noUi-handle").first if slider.count() else cell.get_by_label(label, exact=True)
+    return (
+        slider.locator(".noUi-handle").first
+        if slider.count()
+        else cell.get_by_label(label, exact=True)
+    )
 
 
 def press(cell: Locator, label: str, *keys: str, picture: bool = True, words: bool = True) -> str:
@@ -154,7 +236,9 @@ def press(cell: Locator, label: str, *keys: str, picture: bool = True, words: bo
         expect(image).not_to_have_attribute("src", before[0], timeout=30_000)
         expect(image).to_have_attribute("src", re.compile("^blob:"))
     said = None
-    while len(keys) > len(NEXT) and said != text.inner_text():  # what is typed fast is answered one letter after another
+    while (
+        len(keys) > len(NEXT) and said != text.inner_text()
+    ):  # what is typed fast is answered one letter after another
         said = text.inner_text()
         cell.page.wait_for_timeout(500)
     return text.inner_text()
@@ -164,7 +248,8 @@ def milliseconds(page: Page, handle: Locator, presses: int = 15) -> float:
     """The median time from pressing an arrow to the new picture standing in the page."""
     page.evaluate("""() => { window.times = [];
         window.addEventListener('keydown', () => { window.pressed = performance.now() }, true);
-        document.querySelector('.jp-CodeCell img.widget-image').addEventListener('load', () => times.push(performance.now() - pressed)) }""")
+        const image = document.querySelector('.jp-CodeCell img.widget-image');
+        image.addEventListener('load', () => times.push(performance.now() - pressed)) }""")
     for i in range(presses):
         handle.press("ArrowLeft" if i % 2 else "ArrowRight")
         page.wait_for_function("count => times.length > count", arg=i)
@@ -177,12 +262,20 @@ def assert_fast(page: Page, cell: Locator, label: str, record_property) -> None:
     median = milliseconds(page, control(cell, label))
     waits.append(waiting())
     record_property("milliseconds", round(median))
-    print(f"{label}: {median:.0f} ms from key to picture, on a machine that takes {max(waits):.1f} times as long as an idle one")
-    assert median < 250 * max(waits)  # under 100 on an idle machine; a slow one, or one in somebody's continuous integration, may take longer
+    print(
+        f"{label}: {median:.0f} ms from key to picture, on a machine that takes "
+        f"{max(waits):.1f} times as long as an idle one"
+    )
+    # Under 100 on an idle machine; a slow one, or one in somebody's continuous integration, may
+    # take longer.
+    assert median < 250 * max(waits)
 
 
 def waiting() -> float:
-    """How many times as long as on an idle machine things take just now: the time that passes over the time that is worked."""
+    """How many times as long as on an idle machine things take just now.
+
+    It is the time that passes over the time that is worked.
+    """
     passed, worked = time.perf_counter(), time.process_time()
     while time.process_time() - worked < 0.3:
         pass
@@ -190,7 +283,10 @@ def waiting() -> float:
 
 
 def assert_nothing_printed(cell: Locator) -> None:
-    assert cell.locator(".jp-OutputArea-child").count() == 1 and cell.locator(".jp-RenderedText:visible").count() == 0
+    assert (
+        cell.locator(".jp-OutputArea-child").count() == 1
+        and cell.locator(".jp-RenderedText:visible").count() == 0
+    )
 
 
 @pytest.fixture(scope="module")
@@ -219,10 +315,20 @@ def test_loss_explorer(lab, page, record_property):
     for level in plots.LEVELS:
         press(cell, level, "Space")
     assert "holds “no such”" in press(cell, "find category", *"no such", picture=False)
-    assert control(cell, "categories").locator("option").all_inner_texts() == ["mean", "EventType"]  # those chosen stay
+    assert control(cell, "categories").locator("option").all_inner_texts() == [
+        "mean",
+        "EventType",
+    ]  # those chosen stay
     press(cell, "find category", *["Backspace"] * 7, *"Minute", picture=False)
-    assert control(cell, "categories").locator("option").all_inner_texts() == ["mean", "EventType", "Time_Event_Minute", "Time_Reference_Minute"]
-    assert "Saved as figures/loss_explorer_1.png" in press(cell, "Save figure", "Enter", picture=False)
+    assert control(cell, "categories").locator("option").all_inner_texts() == [
+        "mean",
+        "EventType",
+        "Time_Event_Minute",
+        "Time_Reference_Minute",
+    ]
+    assert "Saved as figures/loss_explorer_1.png" in press(
+        cell, "Save figure", "Enter", picture=False
+    )
     assert [path.name for path in (folder / "figures").iterdir()] == ["loss_explorer_1.png"]
     assert_fast(page, cell, "smoothing", record_property)
     assert_nothing_printed(cell)
@@ -251,7 +357,9 @@ def test_live_run(lab, page):
     assert "learning rate 0.0013" in press(cell, "learning rate", "ArrowRight", picture=False)
     assert "carry 2" in press(cell, "carry", "ArrowRight", picture=False)
     press(cell, "Start", "Enter")
-    expect(text).to_contain_text(re.compile(r"carry 2; [1-9]\d* of 1000 epochs done"), timeout=60_000)
+    expect(text).to_contain_text(
+        re.compile(r"carry 2; [1-9]\d* of 1000 epochs done"), timeout=60_000
+    )
     for _ in range(2):  # the curves draw themselves
         expect(image).not_to_have_attribute("src", image.get_attribute("src"), timeout=30_000)
     press(cell, "Start", "Enter", picture=False)
@@ -265,22 +373,30 @@ def test_live_run(lab, page):
     press(cell, "Go on", "Enter")
     press(cell, "Stop", "Enter", words=False)
     expect(text).to_contain_text("Stopped.", timeout=30_000)
-    assert {"checkpoint.safetensors", "history.csv"} < {path.name for path in (folder / "live").iterdir()}
+    assert {"checkpoint.safetensors", "history.csv"} < {
+        path.name for path in (folder / "live").iterdir()
+    }
     assert_nothing_printed(cell)
 
 
 # -- the README's picture of the loss explorer
 
-SHOWN = {"runs": ["working_run", "larger_run"], "categories": ["LocationRecordId", "ApprovedByManagerUserRecordId", "Time_Event_Minute"],
-         "epochs": (1, 19), "smoothing": 2}
+SHOWN = {
+    "runs": ["working_run", "larger_run"],
+    "categories": ["LocationRecordId", "ApprovedByManagerUserRecordId", "Time_Event_Minute"],
+    "epochs": (1, 19),
+    "smoothing": 2,
+}
 PICTURED = f"""
     import pandas as pd
     from helpers.events import VALIDATION
-    from helpers.training import DATA, STORED, finished_run
+    from helpers.support.files import DATA, STORED
+    from helpers.training import finished_run
     from helpers.widgets import LossExplorer
     run = finished_run(DATA / "working_run.json")
     run.progress = False
-    histories = {{path.parent.name: pd.read_csv(path) for path in sorted(STORED.glob("*/history.csv"))}}
+    paths = sorted(STORED.glob("*/history.csv"))
+    histories = {{path.parent.name: pd.read_csv(path) for path in paths}}
     explorer = LossExplorer(histories, run.evaluation(VALIDATION).report())
     for name, value in {SHOWN}.items():
         getattr(explorer, name).value = value
@@ -288,16 +404,32 @@ PICTURED = f"""
 
 
 def code_shown() -> str:
-    """A sum of the code that decides what the picture shows, whatever its comments and its layout."""
-    parts = (widgets._Shell, widgets.LossExplorer, widgets.box, widgets.loss_tables, widgets.loss_curves, widgets.on_scale,
-             plots.loss_curves, plots._curve_name, plots._name_at_the_right)
-    return hashlib.sha256("\n".join(ast.unparse(ast.parse(inspect.getsource(part))) for part in parts).encode()).hexdigest()
+    """A sum of the code that decides what the picture shows.
+
+    Its comments and its layout do not count.
+    """
+    parts = (
+        widgets._Shell,
+        widgets.LossExplorer,
+        widgets.box,
+        widgets.loss_tables,
+        widgets.select_curves,
+        widgets.on_scale,
+        plots.draw_loss_curves,
+        plots._name_curve,
+        plots._name_at_the_right,
+    )
+    return hashlib.sha256(
+        "\n".join(ast.unparse(ast.parse(inspect.getsource(part))) for part in parts).encode()
+    ).hexdigest()
 
 
 def words_shown() -> str:
     """What the loss explorer says of the stored runs, set as in the picture."""
     histories = {path.parent.name: pd.read_csv(path) for path in STORED.glob("*/history.csv")}
-    report = pd.DataFrame({"category": SHOWN["categories"]}).assign(**dict.fromkeys(plots.LEVELS, 1.0))  # no loss in nats depends on it
+    report = pd.DataFrame({"category": SHOWN["categories"]}).assign(
+        **dict.fromkeys(plots.LEVELS, 1.0)
+    )  # no loss in nats depends on it
     explorer = widgets.LossExplorer(histories, report)
     for name, value in SHOWN.items():
         getattr(explorer, name).value = value
@@ -314,7 +446,11 @@ def test_the_picture_in_the_readme_is_of_this_widget_and_of_the_stored_run():
 
 
 def make_picture() -> None:
-    with tempfile.TemporaryDirectory() as folder, jupyter_lab(Path(folder), {"picture": PICTURED}) as address, chromium_page() as page:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        jupyter_lab(Path(folder), {"picture": PICTURED}) as address,
+        chromium_page() as page,
+    ):
         cell = run_cell(page, address("picture"))
         words = cell.locator(".widget-html-content").first.inner_text()
         assert words == words_shown(), words
@@ -322,7 +458,9 @@ def make_picture() -> None:
     about = PngInfo()
     about.add_text("made of", json.dumps({"code": code_shown(), "words": words}))
     with Image.open(PICTURE) as picture:
-        picture.convert("P", palette=Image.Palette.ADAPTIVE).save(PICTURE, pnginfo=about, optimize=True)
+        picture.convert("P", palette=Image.Palette.ADAPTIVE).save(
+            PICTURE, pnginfo=about, optimize=True
+        )
     print(f"{PICTURE}: {PICTURE.stat().st_size} bytes")
 
 

@@ -1,34 +1,40 @@
-"""What data/README.md and README.md say is true of the files, of the simulator and of the package."""
+"""What data/README.md and README.md say is true of the files, the simulator and the package."""
+
 import copy
 import csv
 import random
 import re
 from fnmatch import fnmatch
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from helpers import world
-from helpers.ablation import TOUCHES
-from helpers.schema import CATEGORY_NAMES, WORKPLACE, InputError
+from helpers.schema import CATEGORY_NAMES, WORKPLACE
+from helpers.support.errors import InputError
+from helpers.support.files import DATA, ROOT
+from helpers.tools.ablation import TOUCHES
 from helpers.world import Calendar, Causes, Workplace, draw, happen, hire, next_outcomes
 
-ROOT = Path(__file__).resolve().parent.parent
-DATA = ROOT / "data"
-CARD, README = ((folder / "README.md").read_text(encoding="utf-8") for folder in (DATA, ROOT))
+CARD = (DATA / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def table(text: str, first: str) -> list[list[str]]:
     """The rows of the table whose first heading this is."""
-    body, = re.findall(rf"^\| {first} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.M)
+    (body,) = re.findall(rf"^\| {first} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.M)
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in body.splitlines()]
+
+
+def quoted(text: str, first: str, pattern: str = r"`(\w+)`") -> list[str]:
+    """The names in the first column of the table whose first heading this is."""
+    return re.findall(pattern, " ".join(row[0] for row in table(text, first)))
 
 
 def number(pattern: str, text: str = CARD) -> int:
     """The one number that the prose gives here."""
-    found, = re.findall(pattern, text)
+    (found,) = re.findall(pattern, text)
     return int(found.replace(",", ""))
 
 
@@ -38,6 +44,7 @@ def log() -> pd.DataFrame:
 
 
 # -- the log
+
 
 def test_the_log_has_the_events_people_and_years_of_the_card(log):
     assert len(log) == number(r"([\d,]+) events,")
@@ -55,11 +62,12 @@ def test_both_pages_give_the_same_number_of_events(log):
 
 def test_the_floors_have_a_row_an_event_and_a_column_a_category(log):
     columns = number(r"\(events, (\d+)\)")
-    assert columns == len(CATEGORY_NAMES) and np.load(DATA / "floors.npz")["floors"].shape == (len(log), columns)
+    assert columns == len(CATEGORY_NAMES)
+    assert np.load(DATA / "floors.npz")["floors"].shape == (len(log), columns)
 
 
 def test_the_columns_of_the_log_are_those_of_the_card(log):
-    assert re.findall(r"`(\w+)`", " ".join(row[0] for row in table(CARD, "column"))) == log.columns.tolist()
+    assert quoted(CARD, "column") == log.columns.tolist()
 
 
 def test_the_log_is_at_most_4_mb():
@@ -73,24 +81,37 @@ def test_a_shift_goes_as_the_card_says(log):
     assert len(count) == {"nine": 9}[re.search(r"one of the (\w+) below", CARD)[1]]
     mended = count["timesheet_mended"] / (count["timesheet_mended"] + count["timesheet_approved"])
     assert abs(mended - number(r"in (\d+) % of cases", prose) / 100) < 0.01
-    assert abs(count["job_transfer"] / count["punch_in"] - 1 / number(r"one shift in (\d+) comes a `job_transfer`", prose)) < 0.003
+    transferred = count["job_transfer"] / count["punch_in"]
+    said = 1 / number(r"one shift in (\d+) comes a `job_transfer`", prose)
+    assert abs(transferred - said) < 0.003
 
 
 def test_shifts_have_the_hours_of_the_card(log):
-    starts, = re.findall(r"Shifts begin at ([\d, or]+) o'clock", CARD)
-    assert [int(hour) for hour in re.findall(r"\d+", starts)] == list(world.START_HOURS) == sorted(set(log.reference_time.dt.hour))
+    (starts,) = re.findall(r"Shifts begin at ([\d, or]+) o'clock", CARD)
+    hours = [int(hour) for hour in re.findall(r"\d+", starts)]
+    assert hours == list(world.START_HOURS) == sorted(set(log.reference_time.dt.hour))
     assert "in the fourth hour after that, punching out and the timesheet in the eighth" in CARD
     shift = log[log.event_type != "shift_scheduled"]  # its reference time is that of the next shift
-    after = (shift.event_time.dt.hour - shift.reference_time.dt.hour).groupby(shift.event_type).unique().map(list)
-    assert after.to_dict() == {"job_transfer": [0], "punch_in": [0], "break_start": [4], "break_end": [4], "punch_out": [8],
-                               "timesheet_submitted": [8], "timesheet_approved": [8], "timesheet_mended": [8]}
+    after = shift.event_time.dt.hour - shift.reference_time.dt.hour
+    assert after.groupby(shift.event_type).unique().map(list).to_dict() == {
+        "job_transfer": [0],
+        "punch_in": [0],
+        "break_start": [4],
+        "break_end": [4],
+        "punch_out": [8],
+        "timesheet_submitted": [8],
+        "timesheet_approved": [8],
+        "timesheet_mended": [8],
+    }
 
 
 def test_minutes_are_those_of_the_card(log):
-    places, = re.findall(r"one of three places \(minute ([\d, or]+)\)", CARD)
+    (places,) = re.findall(r"one of three places \(minute ([\d, or]+)\)", CARD)
     places = [int(minute) for minute in re.findall(r"\d+", places)]
     late = log.event_time.dt.minute - log.event_type.map(world.MINUTE)
-    assert sorted(set(world.MINUTE.values())) == places and late.min() == 0 and late.max() == number(r"up to (\d+) minutes late")
+    assert sorted(set(world.MINUTE.values())) == places
+    assert late.min() == 0
+    assert late.max() == number(r"up to (\d+) minutes late")
 
 
 def test_there_are_no_weekends(log):
@@ -126,11 +147,25 @@ def reached() -> list:
 
 
 def chances(outcomes, category: str) -> dict:
+    """The probability of each value that a category can have at the next event."""
     out = {}
-    for o in outcomes:
-        for value, p in (o.choices[category].table if category in o.choices else {o.event[category]: 1.0}).items():
-            out[value] = out.get(value, 0) + o.p * p
+    for outcome in outcomes:
+        if category in outcome.choices:
+            drawn = outcome.choices[category].table
+        else:
+            drawn = {outcome.event[category]: 1.0}
+        for value, p in drawn.items():
+            out[value] = out.get(value, 0) + outcome.p * p
     return out
+
+
+def differing(outcomes, changed) -> set[str]:
+    """The categories that have other probabilities."""
+    return {
+        name
+        for name in CATEGORY_NAMES
+        if chances(outcomes, name) != pytest.approx(chances(changed, name))
+    }
 
 
 def favourite(stream: str, person, causes, outcomes) -> float | None:
@@ -159,46 +194,65 @@ def test_the_table_of_habits_names_every_stream_and_no_other():
 @pytest.mark.parametrize("stream", [stream for stream in HABITS if stream != "Recipient"])
 def test_habits_are_as_strong_as_the_card_says_and_tell_what_it_says(reached, stream):
     _, what, categories = HABITS[stream]
-    strength, calendar, seen, touched = number(r"\((\d+) %\)", what) / 100, Calendar(SMALL), 0, set()
+    strength = number(r"\((\d+) %\)", what) / 100
+    calendar, seen, touched = Calendar(SMALL), 0, set()
     for person, causes in reached:
         outcomes = next_outcomes(person, causes, calendar)
-        if (p := favourite(stream, person, causes, outcomes)) is not None:
+        p = favourite(stream, person, causes, outcomes)
+        if p is not None:
             assert p == pytest.approx(strength)
             seen += 1
         other = copy.deepcopy(causes)
         values = list(causes.choices[stream][1])
-        other.of[stream] = {key: values[values.index(value) - 1] for key, value in causes.of[stream].items()}
-        changed = next_outcomes(person, other, calendar)
-        touched |= {name for name in CATEGORY_NAMES if chances(outcomes, name) != pytest.approx(chances(changed, name))}
+        other.of[stream] = {
+            key: values[values.index(value) - 1] for key, value in causes.of[stream].items()
+        }
+        touched |= differing(outcomes, next_outcomes(person, other, calendar))
     assert seen >= 4 and touched == set(categories.split(", ")) == set(TOUCHES[stream])
 
 
 def test_the_recipient_knows_the_plan(reached):
     patterns = HABITS["Recipient"][2].split(", ")
-    assert all(any(fnmatch(name, pattern) for pattern in patterns) for name in TOUCHES["Recipient"])
-    assert all(any(fnmatch(name, pattern) for name in TOUCHES["Recipient"]) for pattern in patterns)
+    touched = TOUCHES["Recipient"]
+    assert all(any(fnmatch(name, pattern) for pattern in patterns) for name in touched)
+    assert all(any(fnmatch(name, pattern) for name in touched) for pattern in patterns)
     assert "Recipient" not in reached[0][1].of  # no habit
+
+
+def missed(by) -> set[str]:
+    """The streams that are missed in all of their categories, by ``by(stream, category)``."""
+    return {
+        stream
+        for stream, categories in TOUCHES.items()
+        if all(by(stream, category) >= 3 for category in categories)
+    }
 
 
 def test_the_card_shows_what_leaving_out_a_stream_costs():
     measured = pd.read_csv(DATA / "stream_ablation.csv").set_index(["stream", "category"])
-    seeds = pd.read_csv(DATA / "one_encoder.csv").pivot(index="category", columns="seed", values="dedicated")
-    between_seeds, luck = seeds.std(axis=1), seeds.mean(axis=1) - seeds[0]  # seed 0 is the working run, which the table compares with
     assert len(measured) == 7 * 17
-    shown = {(stream, category): tuple(map(float, numbers)) for stream, category, *numbers in table(CARD, "left out")}
-    assert set(shown) == {(stream, category) for stream, categories in TOUCHES.items() for category in categories}
+    seeds = pd.read_csv(DATA / "one_encoder.csv")
+    seeds = seeds.pivot(index="category", columns="seed", values="dedicated")
+    between_seeds = seeds.std(axis=1)
+    shown = {tuple(row[:2]): tuple(map(float, row[2:])) for row in table(CARD, "left out")}
+    assert set(shown) == {(stream, name) for stream, names in TOUCHES.items() for name in names}
     for place, numbers in shown.items():
         row = measured.loc[place]
-        assert numbers == tuple(round(value, 3) for value in (row["raise"], row["standard_error"], between_seeds[place[1]]))
-
-    def missed(by) -> set[str]:
-        return {stream for stream, categories in TOUCHES.items() if all(by(stream, c) >= 3 for c in categories)}
+        values = (row["raise"], row["standard_error"], between_seeds[place[1]])
+        assert numbers == tuple(round(value, 3) for value in values)
 
     assert "five of the seven streams are missed: all but EventType and Time" in CARD
-    assert missed(lambda stream, c: measured.loc[(stream, c), "z"]) == set(TOUCHES) - {"EventType", "Time"}
-    assert "Recipient stream tells and the hours that the Location stream shows are clearly missed" in CARD
-    error = between_seeds * (1 + 1 / len(seeds.columns)) ** 0.5  # of one training's difference from the mean of the others
-    assert missed(lambda stream, c: (measured.loc[(stream, c), "raise"] - luck[c]) / error[c]) == {"Recipient", "Location"}
+    by_windows = missed(lambda stream, name: measured.loc[(stream, name), "z"])
+    assert by_windows == set(TOUCHES) - {"EventType", "Time"}
+
+    told = "Recipient stream tells and the hours that the Location stream shows are clearly missed"
+    assert told in CARD
+    # Seed 0 is the working run, which the table compares with.
+    luck = seeds.mean(axis=1) - seeds[0]
+    # Of one training's difference from the mean of the others.
+    error = between_seeds * (1 + 1 / len(seeds.columns)) ** 0.5
+    by_seeds = missed(lambda s, name: (measured.loc[(s, name), "raise"] - luck[name]) / error[name])
+    assert by_seeds == {"Recipient", "Location"}
 
 
 def test_habits_change_as_often_as_the_card_says():
@@ -207,8 +261,9 @@ def test_habits_change_as_often_as_the_card_says():
 
 # -- the files
 
+
 def test_every_file_of_the_data_card_exists():
-    names = re.findall(r"`([\w.]+)`", " ".join(row[0] for row in table(CARD, "file")))
+    names = quoted(CARD, "file", r"`([\w.]+)`")
     assert len(names) >= 7 and [name for name in names if not (DATA / name).is_file()] == []
 
 
@@ -220,8 +275,8 @@ def test_every_link_to_a_file_leads_to_one(page):
 
 
 def test_the_readme_lists_the_modules():
-    listed = re.findall(r"`(\w+)`", " ".join(row[0] for row in table(README, "module")))
-    assert sorted(listed) == sorted(path.stem for path in (ROOT / "helpers").glob("*.py") if path.stem != "__init__")
+    modules = [path.stem for path in (ROOT / "helpers").glob("*.py") if path.stem != "__init__"]
+    assert sorted(quoted(README, "module")) == sorted(modules)
 
 
 def test_modules_import_only_what_stands_above_them():
@@ -236,12 +291,16 @@ def test_modules_import_only_what_stands_above_them():
 
 
 def test_the_readme_lists_the_notebooks():
-    rows = [re.fullmatch(r"\[(\w+)\]\(notebooks/(\w+)\.ipynb\)", row[0]).groups() for row in table(README, "notebook")]
-    assert all(name == file for name, file in rows)
-    assert sorted(name for name, _ in rows) == sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+    names = []
+    for row in table(README, "notebook"):
+        name, file = re.fullmatch(r"\[(\w+)\]\(notebooks/(\w+)\.ipynb\)", row[0]).groups()
+        assert name == file
+        names.append(name)
+    assert sorted(names) == sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 
 
 # -- the published run
+
 
 def test_the_published_epochs_are_twenty_the_last_three_repeated_and_one_the_best():
     with open(DATA / "reference_epochs.csv", newline="", encoding="utf-8") as file:
@@ -249,6 +308,6 @@ def test_the_published_epochs_are_twenty_the_last_three_repeated_and_one_the_bes
     assert [row["epoch"] for row in rows] == [str(epoch) for epoch in range(20)]
     train = [row["train"] for row in rows]
     assert train[17:20] == train[14:17] and len(set(train)) == 17
-    best, = (row for row in rows if row["best"] == "True")
+    (best,) = (row for row in rows if row["best"] == "True")
     assert {row["best"] for row in rows} == {"True", "False"}
     assert float(best["validation"]) == min(float(row["validation"]) for row in rows)

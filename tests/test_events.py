@@ -1,6 +1,6 @@
 """Reading an event log: what a value becomes, who trains, and what is refused."""
+
 import copy
-import dataclasses
 import gzip
 import json
 import os
@@ -13,20 +13,33 @@ import pandas as pd
 import pytest
 
 from helpers.events import PART_NAMES, TEST, TRAIN, VALIDATION, read_log
-from helpers.schema import CATEGORY_NAMES, WORKPLACE, InputError, LogMapping, Source, Split, read_json, read_mapping
+from helpers.schema import CATEGORY_NAMES, WORKPLACE, LogMapping, Source, Split, read_mapping
+from helpers.support.errors import InputError
+from helpers.support.files import DATA, ROOT, read_json
+from helpers.tools.simulate import export
 from helpers.windows import Windows
-from helpers.world import DATA, Workplace, export
+from helpers.world import Workplace
 
 SIZES = [10, 100, 100, 100, 100, 100, 100, 4, 100, 14, 33, 25, 61, 14, 33, 25, 61]
 MAPPING = {  # of LINES, a log of somebody's own
-    "sequence": "case", "time": "when", "min_count": 1,
-    "categories": {"what": {"column": "what", "size": 8}, "amount": {"column": "amount", "kind": "number", "size": 10, "bin": 0.5},
-                   "time": {"column": "when", "kind": "time"}, "due": {"column": "due", "kind": "time"}},
-    "streams": {"what": "what", "case": "case", "hour": "time_Hour"}}
+    "sequence": "case",
+    "time": "when",
+    "min_count": 1,
+    "categories": {
+        "what": {"column": "what", "size": 8},
+        "amount": {"column": "amount", "kind": "number", "size": 10, "bin": 0.5},
+        "time": {"column": "when", "kind": "time"},
+        "due": {"column": "due", "kind": "time"},
+    },
+    "streams": {"what": "what", "case": "case", "hour": "time_Hour"},
+}
 BY_FOLD = {"by": "fold", "train": ["1", "2"], "validation": ["3"], "test": ["4"]}
 # 40 events of 8 cases, two cases to a fold; line i of the file is LINES[i - 1]
 LINES = ["case,when,what,amount,due,fold"] + [
-    f"c{i % 8},2022-03-{1 + i // 4:02d} {i % 4 + 8:02d}:30,{'pay' if i % 3 else 'ask'},{i / 4},,{i % 8 // 2 + 1}" for i in range(40)]
+    f"c{i % 8},2022-03-{1 + i // 4:02d} {i % 4 + 8:02d}:30,{'pay' if i % 3 else 'ask'},"
+    f"{i / 4},,{i % 8 // 2 + 1}"
+    for i in range(40)
+]
 
 
 @pytest.fixture(scope="module")
@@ -44,16 +57,21 @@ def workplace_log(workplace, tmp_path_factory):
 @pytest.fixture
 def read(tmp_path):
     """Reads lines by a mapping, both written to files first: what a user does."""
+
     def read(lines=LINES, **changes):
         (tmp_path / "log.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
         (tmp_path / "mapping.json").write_text(json.dumps(MAPPING | changes), encoding="utf-8")
         return read_log(tmp_path / "log.csv", read_mapping(tmp_path / "mapping.json"))
+
     return read
 
 
 def same(one, other) -> bool:
     arrays = ("table", "unseen", "sequence", "time", "part", "row")
-    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays) and one.vocabularies == other.vocabularies
+    return (
+        all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays)
+        and one.vocabularies == other.vocabularies
+    )
 
 
 def column(log, name: str) -> np.ndarray:
@@ -62,10 +80,11 @@ def column(log, name: str) -> np.ndarray:
 
 def with_line(number: int, line: str) -> list[str]:
     """LINES with another line at this place, the header being 1."""
-    return LINES[:number - 1] + [line] + LINES[number:]
+    return LINES[: number - 1] + [line] + LINES[number:]
 
 
 # what a value becomes
+
 
 def test_our_log_has_seventeen_categories_of_the_stated_sizes(workplace, workplace_log):
     assert [category.name for category in workplace_log.categories] == CATEGORY_NAMES
@@ -73,7 +92,8 @@ def test_our_log_has_seventeen_categories_of_the_stated_sizes(workplace, workpla
     assert round(np.log(SIZES).mean(), 4) == 3.6974
     assert workplace_log.table.shape == (len(workplace), 17) == workplace_log.unseen.shape
     assert (workplace_log.table >= 0).all() and (workplace_log.table < SIZES).all()
-    assert [len(workplace_log.vocabularies[name]) <= size for name, size in zip(CATEGORY_NAMES, SIZES)] == [True] * 17
+    for name, size in zip(CATEGORY_NAMES, SIZES, strict=True):
+        assert len(workplace_log.vocabularies[name]) <= size
     streams = ["EventType", "Actor", "Recipient", "Location", "CostCode", "JobCode", "Time"]
     assert [stream.name for stream in workplace_log.streams] == streams
     assert workplace_log.notes == []
@@ -88,13 +108,17 @@ def test_every_integer_stands_for_its_value_in_the_vocabulary(workplace, workpla
     for start, name in ((9, "event_time"), (13, "reference_time")):
         for c, part in enumerate(("month", "day", "hour", "minute"), start):
             vocabulary = np.array(workplace_log.vocabularies[CATEGORY_NAMES[c]])
-            assert (vocabulary[workplace_log.table[:, c]] == getattr(workplace[name].dt, part)).all()
+            assert (
+                vocabulary[workplace_log.table[:, c]] == getattr(workplace[name].dt, part)
+            ).all()
 
 
 def test_csv_gzip_and_parquet_of_the_same_data_read_alike(workplace, workplace_log, tmp_path):
     workplace.to_csv(tmp_path / "log.csv.gz", index=False)
     workplace.to_parquet(tmp_path / "log.parquet")
-    workplace.to_csv(tmp_path / "windows.csv", index=False, lineterminator="\r\n", encoding="utf-8-sig")
+    workplace.to_csv(
+        tmp_path / "windows.csv", index=False, lineterminator="\r\n", encoding="utf-8-sig"
+    )
     for name in ("log.csv.gz", "log.parquet", "windows.csv"):
         assert same(read_log(tmp_path / name, WORKPLACE), workplace_log), name
 
@@ -102,7 +126,7 @@ def test_csv_gzip_and_parquet_of_the_same_data_read_alike(workplace, workplace_l
 MEMORY = """
 import sys
 from pathlib import Path
-from helpers.benchmark import peak_memory
+from helpers.tools.benchmark import peak_memory
 from helpers.training import Config, load_data
 log, mapping = sys.argv[1:]
 assert len(load_data(Config(log=log, mapping=mapping)).log) == 1_000_000
@@ -111,16 +135,26 @@ print(peak_memory())  # in MB; of this process alone, where getrusage begins at 
 
 
 @pytest.mark.long
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system does not tell the most memory that a process has held")
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(),
+    reason="this system does not tell the most memory that a process has held",
+)
 def test_a_million_events_fit_in_a_gigabyte(tmp_path):
     log = pd.read_csv(DATA / "workplace.csv.gz", dtype=str, keep_default_na=False)
     log = log.iloc[np.arange(1_000_000) % len(log)].copy()
-    log["event_time"] = (pd.Timestamp("2021-01-01") + pd.to_timedelta(np.arange(len(log)), "s")).strftime("%Y-%m-%d %H:%M:%S")
+    log["event_time"] = (
+        pd.Timestamp("2021-01-01") + pd.to_timedelta(np.arange(len(log)), "s")
+    ).strftime("%Y-%m-%d %H:%M:%S")
     log.to_csv(tmp_path / "log.csv", index=False)
-    (tmp_path / "mapping.json").write_text(json.dumps(dataclasses.asdict(WORKPLACE)))
+    (tmp_path / "mapping.json").write_text(json.dumps(WORKPLACE.model_dump()))
     del log
-    ran = subprocess.run([sys.executable, "-c", MEMORY, "log.csv", "mapping.json"], cwd=tmp_path, capture_output=True, text=True,
-                         env=os.environ | {"PYTHONPATH": str(DATA.parent)})
+    ran = subprocess.run(
+        [sys.executable, "-c", MEMORY, "log.csv", "mapping.json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
     assert 300 < float(ran.stdout) < 1000, ran.stderr
 
 
@@ -147,22 +181,43 @@ def test_only_the_most_frequent_values_have_an_integer(read):
 
 def test_numbers_are_binned_and_cut_off(read):
     values = {"0": 1, "0.24": 1, "0.26": 2, "0.5": 2, " 1 ": 3, "1e0": 3, "4": 9, "400": 9, "": 0}
-    lines = LINES[:1] + [f"c0,2022-03-01 08:{i:02d},pay,{value},,1" for i, value in enumerate(values)]
+    lines = LINES[:1] + [
+        f"c0,2022-03-01 08:{i:02d},pay,{value},,1" for i, value in enumerate(values)
+    ]
     log = read(lines)
     assert column(log, "amount").tolist() == list(values.values())
     assert log.vocabularies["amount"] == [None, 0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4]
-    assert ["'amount': 1 values are above 4 and count as that" in note for note in log.notes] == [True]
+    assert ["'amount': 1 values are above 4 and count as that" in note for note in log.notes] == [
+        True
+    ]
 
 
 def test_time_parts_leave_zero_free(read):
     log = read(with_line(2, "c0,2022-01-01 00:00,pay,1,2022-12-31T23:59:59,1"))
-    assert [column(log, f"time_{part}")[0] for part in ("Month", "Day", "Hour", "Minute")] == [1, 1, 1, 1]
-    assert [column(log, f"due_{part}")[0] for part in ("Month", "Day", "Hour", "Minute")] == [12, 31, 24, 60]
+    assert [column(log, f"time_{part}")[0] for part in ("Month", "Day", "Hour", "Minute")] == [
+        1,
+        1,
+        1,
+        1,
+    ]
+    assert [column(log, f"due_{part}")[0] for part in ("Month", "Day", "Hour", "Minute")] == [
+        12,
+        31,
+        24,
+        60,
+    ]
 
 
 def test_times_of_several_offsets_are_put_in_their_true_order(read):
-    log = read(LINES[:1] + ["a,2022-03-01T10:00:00+02:00,x,1,,1", "b,2022-03-01 09:00:00.5,x,1,,1", "c,2022-03-01 08:30:00Z,x,1,,1"] +
-               [line.replace("2022", "2023") for line in LINES[1:]])
+    log = read(
+        LINES[:1]
+        + [
+            "a,2022-03-01T10:00:00+02:00,x,1,,1",
+            "b,2022-03-01 09:00:00.5,x,1,,1",
+            "c,2022-03-01 08:30:00Z,x,1,,1",
+        ]
+        + [line.replace("2022", "2023") for line in LINES[1:]]
+    )
     assert column(log, "time_Hour")[:3].tolist() == [9, 9, 10] and log.row[:3].tolist() == [0, 2, 1]
 
 
@@ -172,7 +227,9 @@ def test_blank_is_zero_and_not_unseen(read):
     assert not log.unseen.any()
 
 
-@pytest.mark.parametrize("name", ["NA", "nan", "None", "null", "1.0", "007", "Zoë, the \u201cboss\u201d"])
+@pytest.mark.parametrize(
+    "name", ["NA", "nan", "None", "null", "1.0", "007", "Zoë, the \u201cboss\u201d"]
+)
 def test_a_name_is_what_it_says(read, name):
     log = read([line.replace("ask", f'"{name}"') for line in LINES])
     assert set(log.vocabularies["what"]) == {None, "pay", name} and not log.unseen.any()
@@ -182,13 +239,22 @@ def test_a_name_is_what_it_says(read, name):
 def test_rows_out_of_order_are_sorted_and_noted(read):
     lines = LINES[:1] + LINES[:0:-1]
     log, sorted_log = read(lines), read()
-    assert np.array_equal(log.table, sorted_log.table) and np.array_equal(log.time, np.sort(log.time))
-    assert log.row.tolist() == list(range(39, -1, -1)) and sorted_log.row.tolist() == list(range(40))
-    assert [note for note in log.notes if note not in sorted_log.notes] == log.notes[:1] and "sorted" in log.notes[0]
+    assert np.array_equal(log.table, sorted_log.table) and np.array_equal(
+        log.time, np.sort(log.time)
+    )
+    assert log.row.tolist() == list(range(39, -1, -1)) and sorted_log.row.tolist() == list(
+        range(40)
+    )
+    assert [note for note in log.notes if note not in sorted_log.notes] == log.notes[
+        :1
+    ] and "sorted" in log.notes[0]
 
 
 def test_rows_of_equal_time_keep_their_order(read):
-    lines = LINES[:1] + [LINES[40], *(line.replace(" 09:30", " 08:30").replace(" 10:30", " 08:30") for line in LINES[1:40])]
+    lines = LINES[:1] + [
+        LINES[40],
+        *(line.replace(" 09:30", " 08:30").replace(" 10:30", " 08:30") for line in LINES[1:40]),
+    ]
     log = read(lines)
     assert (np.diff(log.row)[np.diff(log.time) == np.timedelta64(0)] > 0).all()
 
@@ -200,10 +266,15 @@ def test_repeated_rows_are_kept_and_noted(read):
 
 # who trains
 
+
 def test_a_split_by_time_has_no_equal_times_across_a_border(read):
     lines = LINES[:1] + [f"c{i % 2},2022-03-01 08:{i // 7:02d},pay,1,,1" for i in range(70)]
     log = read(lines, split={"train": 0.5, "validation": 0.25})
-    assert log.split_by_time and set(log.part) == {TRAIN, VALIDATION, TEST} and (np.diff(log.part) >= 0).all()
+    assert (
+        log.split_by_time
+        and set(log.part) == {TRAIN, VALIDATION, TEST}
+        and (np.diff(log.part) >= 0).all()
+    )
     for earlier, later in ((TRAIN, VALIDATION), (VALIDATION, TEST)):
         assert log.time[log.part == earlier].max() < log.time[log.part == later].min()
 
@@ -216,39 +287,72 @@ def test_a_split_by_time_has_the_shares_asked_for(workplace_log):
 def test_a_split_by_a_column_gives_each_value_its_part(read):
     log = read(split=BY_FOLD)
     assert not log.split_by_time
-    assert [PART_NAMES[part] for part in log.part[:8]] == ["train"] * 4 + ["validation"] * 2 + ["test"] * 2
+    assert [PART_NAMES[part] for part in log.part[:8]] == ["train"] * 4 + ["validation"] * 2 + [
+        "test"
+    ] * 2
 
 
 @pytest.mark.parametrize("share", [0.01, 0.25, 0.5, 0.75])
 def test_a_validation_share_is_that_share_of_the_training_sequences(read, share):
     # the test's cases come between those of training, as every second one
-    lines = LINES[:1] + [f"c{i % 16},2022-03-{1 + i // 16:02d} 08:00,pay,1,,{'test' if i % 2 == 0 else 'rest'}" for i in range(64)]
-    log = read(lines, split={"by": "fold", "train": ["rest"], "validation": share, "test": ["test"]})
+    lines = LINES[:1] + [
+        f"c{i % 16},2022-03-{1 + i // 16:02d} 08:00,pay,1,,{'test' if i % 2 == 0 else 'rest'}"
+        for i in range(64)
+    ]
+    log = read(
+        lines, split={"by": "fold", "train": ["rest"], "validation": share, "test": ["test"]}
+    )
     sequences = [len(set(log.sequence[log.part == part])) for part in (TRAIN, VALIDATION, TEST)]
     assert sequences == [8 - max(1, 8 * share), max(1, 8 * share), 8]
 
 
 def test_the_vocabulary_is_of_training_alone_where_a_column_splits(read):
-    log = read([line.replace("pay", "late") if line.endswith(("3", "4")) else line for line in LINES], split=BY_FOLD)
+    log = read(
+        [line.replace("pay", "late") if line.endswith(("3", "4")) else line for line in LINES],
+        split=BY_FOLD,
+    )
     assert log.vocabularies["what"] == [None, "ask", "pay"]
-    assert log.unseen[:, 0].sum() == sum("pay" in line and line.endswith(("3", "4")) for line in LINES)
+    assert log.unseen[:, 0].sum() == sum(
+        "pay" in line and line.endswith(("3", "4")) for line in LINES
+    )
 
 
 def test_a_mapping_takes_any_column_and_the_sequence_as_a_key(read):
-    log = read(categories={"case_number": {"column": "case", "size": 12}, "day": {"column": "when", "kind": "time"}},
-               streams={"own": "case", "day": "day_Day", "number": "case_number"})
-    assert [category.name for category in log.categories] == ["case_number", "day_Month", "day_Day", "day_Hour", "day_Minute"]
+    log = read(
+        categories={
+            "case_number": {"column": "case", "size": 12},
+            "day": {"column": "when", "kind": "time"},
+        },
+        streams={"own": "case", "day": "day_Day", "number": "case_number"},
+    )
+    assert [category.name for category in log.categories] == [
+        "case_number",
+        "day_Month",
+        "day_Day",
+        "day_Hour",
+        "day_Minute",
+    ]
     own, day, number = (log.key(stream) for stream in log.streams)
-    assert (own == np.arange(40) % 8 + 1).all() and (day == np.arange(40) // 4 + 1).all() and (number == own).all()
+    assert (
+        (own == np.arange(40) % 8 + 1).all()
+        and (day == np.arange(40) // 4 + 1).all()
+        and (number == own).all()
+    )
     assert len(Windows(log, TRAIN, 5, 3)) > 0
 
 
 def test_a_category_without_a_size_takes_the_configuration_s(tmp_path, read):
     read(categories={"what": {"column": "what"}}, streams={"what": "what"})
-    assert read_log(tmp_path / "log.csv", read_mapping(tmp_path / "mapping.json"), 17).categories[0].size == 17
+    assert (
+        read_log(tmp_path / "log.csv", read_mapping(tmp_path / "mapping.json"), 17)
+        .categories[0]
+        .size
+        == 17
+    )
 
 
 # what is refused
+
 
 def refusal(action, *words) -> None:
     with pytest.raises(InputError) as caught:
@@ -265,33 +369,73 @@ def numbered(number: int, text: str, by: str) -> list[str]:
 
 
 BAD_LINES = {
-    "missing column": ([line.replace("amount", "price") for line in LINES],
-                       ["no column 'amount'", "price", "correct the mapping or the header"]),
-    "doubled column": ([line.replace("fold", "what") for line in LINES], ["2 columns are named 'what'", "correct"]),
+    "missing column": (
+        [line.replace("amount", "price") for line in LINES],
+        ["no column 'amount'", "price", "correct the mapping or the header"],
+    ),
+    "doubled column": (
+        [line.replace("fold", "what") for line in LINES],
+        ["2 columns are named 'what'", "correct"],
+    ),
     "header only": (LINES[:1], ["no rows", "give"]),
-    "unparsable date": (numbered(5, "2022", "soon"), ["row 5", "'when'", "'soon-03-01 11:30'", "write it as"]),
+    "unparsable date": (
+        numbered(5, "2022", "soon"),
+        ["row 5", "'when'", "'soon-03-01 11:30'", "write it as"],
+    ),
     "day that is not": (numbered(5, "03-01", "02-30"), ["row 5", "'when'", "write it as"]),
-    "date read in two ways": (numbered(5, "2022-03-01", "03/01/2022"), ["row 5", "'when'", "write it as"]),
-    "unparsable second date": (with_line(5, "c3,2022-03-01 11:30,pay,1,soon,2"), ["row 5", "'due'", "'soon'", "write it as"]),
-    "text for a number": (numbered(4, ",0.5,", ",half,"), ["row 4", "'amount'", "'half' is not a number", "correct it"]),
+    "date read in two ways": (
+        numbered(5, "2022-03-01", "03/01/2022"),
+        ["row 5", "'when'", "write it as"],
+    ),
+    "unparsable second date": (
+        with_line(5, "c3,2022-03-01 11:30,pay,1,soon,2"),
+        ["row 5", "'due'", "'soon'", "write it as"],
+    ),
+    "text for a number": (
+        numbered(4, ",0.5,", ",half,"),
+        ["row 4", "'amount'", "'half' is not a number", "correct it"],
+    ),
     "endless number": (numbered(4, ",0.5,", ",inf,"), ["row 4", "'amount'", "not a number"]),
-    "negative number": (numbered(4, ",0.5,", ",-2,"), ["row 4", "'amount'", "'-2' is below 0", "correct it"]),
-    "several bad numbers": ([line.replace(",pay,", ",pay,x") for line in LINES], ["row 3", "'amount'", "(25 more like it)"]),
+    "negative number": (
+        numbered(4, ",0.5,", ",-2,"),
+        ["row 4", "'amount'", "'-2' is below 0", "correct it"],
+    ),
+    "several bad numbers": (
+        [line.replace(",pay,", ",pay,x") for line in LINES],
+        ["row 3", "'amount'", "(25 more like it)"],
+    ),
     "blank sequence": (numbered(7, "c5", ""), ["row 7", "'case'", "blank"]),
     "blank time": (with_line(7, "c5,,pay,1,,3"), ["row 7", "'when'", "blank"]),
     "a value too few": (numbered(9, ",4", ""), ["row 9", "5 values under 6 columns", "correct it"]),
-    "a value too many": (numbered(9, "c7", "c7,x"), ["row 9", "7 values under 6 columns", "correct it"]),
-    "a value too many everywhere": (LINES[:1] + [line + ",x" for line in LINES[1:]], ["row 2", "7 values under 6 columns"]),
+    "a value too many": (
+        numbered(9, "c7", "c7,x"),
+        ["row 9", "7 values under 6 columns", "correct it"],
+    ),
+    "a value too many everywhere": (
+        LINES[:1] + [line + ",x" for line in LINES[1:]],
+        ["row 2", "7 values under 6 columns"],
+    ),
     "quote never closed": (numbered(40, ",pay,", ',"pay,'), ["row 40", "double quotes"]),
-    "bad row after blank and two-line rows": (LINES[:3] + ["", '"c2\n",2022-03-01 10:30,pay,1,,2'] + numbered(5, "2022", "soon")[4:],
-                                              ["row 7", "'when'"]),
-    "bad row, rows out of order": (LINES[:1] + [line.replace("03-01 11", "03-41 11") for line in LINES[:0:-1]],
-                                   ["row 38", "'when'"]),
-    "bad number, rows out of order": (LINES[:1] + [line.replace(",0.5,", ",half,") for line in LINES[:0:-1]],
-                                      ["row 39", "'amount'"]),
-    "several bad numbers, rows out of order": (LINES[:1] + [line.replace(",pay,", ",pay,x") for line in LINES[:0:-1]],
-                                               ["row 3,", "'amount'", "(25 more like it)"]),
-    "two-line bad value": (with_line(4, 'c2,2022-03-01 10:30,pay,"o\nne",,2'), ["row 5", "'amount'"]),
+    "bad row after blank and two-line rows": (
+        LINES[:3] + ["", '"c2\n",2022-03-01 10:30,pay,1,,2'] + numbered(5, "2022", "soon")[4:],
+        ["row 7", "'when'"],
+    ),
+    "bad row, rows out of order": (
+        LINES[:1] + [line.replace("03-01 11", "03-41 11") for line in LINES[:0:-1]],
+        ["row 38", "'when'"],
+    ),
+    "bad number, rows out of order": (
+        LINES[:1] + [line.replace(",0.5,", ",half,") for line in LINES[:0:-1]],
+        ["row 39", "'amount'"],
+    ),
+    "several bad numbers, rows out of order": (
+        LINES[:1] + [line.replace(",pay,", ",pay,x") for line in LINES[:0:-1]],
+        ["row 3,", "'amount'", "(25 more like it)"],
+    ),
+    "two-line bad value": (
+        with_line(4, 'c2,2022-03-01 10:30,pay,"o\nne",,2'),
+        ["row 5", "'amount'"],
+    ),
 }
 
 
@@ -305,11 +449,22 @@ BAD_FILES = {
     "folder": ("", None, ["folder", "give a CSV"]),
     "empty": ("log.csv", b"", ["empty", "give a file"]),
     "blank lines only": ("log.csv", b"\n\n", ["empty", "give a file"]),
-    "cut-short gzip": ("log.csv.gz", gzip.compress("\n".join(LINES).encode())[:-20], ["cannot be read", "give a whole"]),
-    "damaged gzip": ("log.csv.gz", gzip.compress("\n".join(LINES).encode())[:60] + b"\xff" * 60,
-                     ["cannot be read", "give a whole"]),
+    "cut-short gzip": (
+        "log.csv.gz",
+        gzip.compress("\n".join(LINES).encode())[:-20],
+        ["cannot be read", "give a whole"],
+    ),
+    "damaged gzip": (
+        "log.csv.gz",
+        gzip.compress("\n".join(LINES).encode())[:60] + b"\xff" * 60,
+        ["cannot be read", "give a whole"],
+    ),
     "no gzip at all": ("log.csv.gz", "\n".join(LINES).encode(), ["cannot be read", "give a whole"]),
-    "not UTF-8": ("log.csv", "\n".join(LINES).encode().replace(b"pay", b"pay\xe9", 1), ["row 3", "not UTF-8", "save"]),
+    "not UTF-8": (
+        "log.csv",
+        "\n".join(LINES).encode().replace(b"pay", b"pay\xe9", 1),
+        ["row 3", "not UTF-8", "save"],
+    ),
     "UTF-16": ("log.csv", "\n".join(LINES).encode("utf-16"), ["row 1", "not UTF-8", "save"]),
     "no Parquet at all": ("log.parquet", b"PAR1 and no more", ["cannot be read", "give a whole"]),
 }
@@ -319,16 +474,30 @@ BAD_FILES = {
 def test_a_file_that_cannot_be_read_is_refused(tmp_path, name, content, words):
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    mapping = LogMapping("case", "when", {"what": Source("what")}, {"what": "what"})
+    mapping = LogMapping(
+        sequence="case",
+        time="when",
+        categories={"what": Source(column="what")},
+        streams={"what": "what"},
+    )
     refusal(lambda: read_log(tmp_path / name, mapping), str(tmp_path / name), *words)
 
 
 def test_a_bad_row_of_a_parquet_file_is_numbered_as_in_a_csv(tmp_path):
-    frame = pd.DataFrame([line.split(",") for line in numbered(9, ",pay,1.75,", ",pay,lots,")[1:]], columns=LINES[0].split(","))
+    frame = pd.DataFrame(
+        [line.split(",") for line in numbered(9, ",pay,1.75,", ",pay,lots,")[1:]],
+        columns=LINES[0].split(","),
+    )
     frame.to_parquet(tmp_path / "log.parquet")
     (tmp_path / "mapping.json").write_text(json.dumps(MAPPING))
     mapping = read_mapping(tmp_path / "mapping.json")
-    refusal(lambda: read_log(tmp_path / "log.parquet", mapping), "log.parquet", "row 9", "'amount'", "'lots'")
+    refusal(
+        lambda: read_log(tmp_path / "log.parquet", mapping),
+        "log.parquet",
+        "row 9",
+        "'amount'",
+        "'lots'",
+    )
 
 
 BAD_SPLITS = {  # what a mapping alone shows, then what its log shows
@@ -336,18 +505,38 @@ BAD_SPLITS = {  # what a mapping alone shows, then what its log shows
     "no training": ({"train": 0, "validation": 0.1}, ["'split'", "above 0"]),
     "negative share": ({"train": 0.9, "validation": -0.1}, ["'split'", "above 0"]),
     "share that is no number": ({"train": float("nan")}, ["'split'", "above 0"]),
-    "lists and no column": ({"train": ["1"], "validation": ["2"], "test": ["3"]}, ["'split'", "'by'"]),
+    "lists and no column": (
+        {"train": ["1"], "validation": ["2"], "test": ["3"]},
+        ["'split'", "'by'"],
+    ),
     "a test list and no column": ({"test": ["3"]}, ["'split'", "'by'"]),
     "a column and no lists": ({"by": "fold"}, ["'split'", "'fold'", "lists"]),
-    "a value twice": ({"by": "fold", "train": ["1", "2", "3"], "test": [3, 4]}, ["'split'", "'3' is listed twice"]),
-    "a share as text": ({"train": "0.5"}, ["'split'", "'train'", "a number or a list"]),
+    "a value twice": (
+        {"by": "fold", "train": ["1", "2", "3"], "test": [3, 4]},
+        ["'split'", "'3' is listed twice"],
+    ),
+    "a share as text": (
+        {"train": "0.5"},
+        ["'split'", "'train'", "a share or a list", "found '0.5'"],
+    ),
     "no such column": (BY_FOLD | {"by": "group"}, ["no column 'group'", "correct"]),
     "no such value": (BY_FOLD | {"test": ["4", "7"]}, ["no row has '7'", "'fold'", "correct"]),
-    "a value in no part": (BY_FOLD | {"train": ["1"]}, ["row 4", "'fold'", "'2' belongs to no part", "list it"]),
-    "an empty part": (BY_FOLD | {"train": ["1", "2", "3"], "validation": []}, ["validation part has no events", "change"]),
-    "a share without sequences": ({"by": "fold", "train": [], "validation": 0.2, "test": ["1", "2", "3", "4"]},
-                                  ["train part has no events"]),
-    "sequences in two parts": ({"by": "what", "train": ["pay"], "validation": 0.2, "test": ["ask"]}, ["8 sequences", "split by"]),
+    "a value in no part": (
+        BY_FOLD | {"train": ["1"]},
+        ["row 4", "'fold'", "'2' belongs to no part", "list it"],
+    ),
+    "an empty part": (
+        BY_FOLD | {"train": ["1", "2", "3"], "validation": []},
+        ["validation part has no events", "change"],
+    ),
+    "a share without sequences": (
+        {"by": "fold", "train": [], "validation": 0.2, "test": ["1", "2", "3", "4"]},
+        ["train part has no events"],
+    ),
+    "sequences in two parts": (
+        {"by": "what", "train": ["pay"], "validation": 0.2, "test": ["ask"]},
+        ["8 sequences", "split by"],
+    ),
 }
 
 
@@ -376,31 +565,74 @@ def changed(path: str, value) -> dict:
 
 
 BAD_MAPPINGS = {
-    "unknown key": (changed("colour", 3), ["unknown key 'colour'", "known keys are sequence, time"]),
-    "unknown key of a category": (changed("categories.what.bins", 3), ["'what'", "unknown key 'bins'", "column, kind"]),
-    "unknown key of a split": (changed("split", {"share": 0.5}), ["'split'", "unknown key 'share'"]),
+    "unknown key": (
+        changed("colour", 3),
+        ["unknown key 'colour'", "known keys are sequence, time"],
+    ),
+    "unknown key of a category": (
+        changed("categories.what.bins", 3),
+        ["'what'", "unknown key 'bins'", "column, kind"],
+    ),
+    "unknown key of a split": (
+        changed("split", {"share": 0.5}),
+        ["'split'", "unknown key 'share'"],
+    ),
     "no sequence": (changed("sequence", ...), ["no key 'sequence'", "add it"]),
     "no time": (changed("time", ...), ["no key 'time'", "add it"]),
     "no column": (changed("categories.what.column", ...), ["'what'", "no key 'column'"]),
-    "no categories": (changed("categories", {}), ["'categories'", "at least one"]),
+    "no categories": (changed("categories", {}), ["'categories'", "at least 1 item", "found {}"]),
     "no categories at all": (changed("categories", ...), ["no key 'categories'"]),
-    "no streams": (changed("streams", {}), ["'streams'", "at least one"]),
-    "a number for a name": (changed("sequence", 5), ["'sequence'", "must be a text, found 5"]),
-    "a name for a number": (changed("min_count", "2"), ["'min_count'", "must be a whole number"]),
-    "a text for a bin": (changed("categories.amount.bin", "0.5"), ["'amount'", "'bin'", "must be a number"]),
-    "a truth for a size": (changed("categories.what.size", True), ["'what'", "'size'", "must be a whole number or null"]),
+    "no streams": (changed("streams", {}), ["'streams'", "at least 1 item", "found {}"]),
+    "a number for a name": (
+        changed("sequence", 5),
+        ["'sequence'", "must be a valid string, found 5"],
+    ),
+    "a name for a number": (
+        changed("min_count", "2"),
+        ["'min_count'", "must be a valid integer", 'found "2"'],
+    ),
+    "a text for a bin": (
+        changed("categories.amount.bin", "0.5"),
+        ["'amount'", "'bin'", "must be a valid number", 'found "0.5"'],
+    ),
+    "a truth for a size": (
+        changed("categories.what.size", True),
+        ["'what'", "'size'", "must be a valid integer", "found true"],
+    ),
     "a text for a category": (changed("categories.what", "what"), ["'what'", "must be an object"]),
-    "a list for categories": (changed("categories", ["what"]), ["'categories'", "must be an object"]),
+    "a list for categories": (
+        changed("categories", ["what"]),
+        ["'categories'", "must be an object"],
+    ),
     "a list for streams": (changed("streams", ["what"]), ["'streams'", "must be an object"]),
-    "a list for a stream's key": (changed("streams.what", ["what"]), ["'streams'", "'what'", "must be a text"]),
-    "bad kind": (changed("categories.what.kind", "word"), ["'what'", "kind", "'word'", "name, number or time"]),
-    "bad size": (changed("categories.what.size", 1), ["'what'", "size must be at least 2"]),
-    "bad bin": (changed("categories.amount.bin", 0), ["'amount'", "bin must be above 0"]),
-    "unknown stream key": (changed("streams.what", "which"),
-                           ["stream 'what'", "'which'", "categories are what, amount, time_Month"]),
-    "a time has no category of its name": (changed("streams.hour", "time"), ["stream 'hour'", "'time'", "time_Hour"]),
-    "two categories of one name": (changed("categories.time_Hour", {"column": "what"}),
-                                   ["two categories", "'time_Hour'", "rename"]),
+    "a list for a stream's key": (
+        changed("streams.what", ["what"]),
+        ["'streams'", "'what'", "must be a valid string", 'found ["what"]'],
+    ),
+    "bad kind": (
+        changed("categories.what.kind", "word"),
+        ["'what'", "'kind'", 'found "word"', "'name', 'number' or 'time'"],
+    ),
+    "bad size": (
+        changed("categories.what.size", 1),
+        ["'what'", "'size'", "must be greater than or equal to 2, found 1"],
+    ),
+    "bad bin": (
+        changed("categories.amount.bin", 0),
+        ["'amount'", "'bin'", "must be greater than 0, found 0"],
+    ),
+    "unknown stream key": (
+        changed("streams.what", "which"),
+        ["stream 'what'", "'which'", "categories are what, amount, time_Month"],
+    ),
+    "a time has no category of its name": (
+        changed("streams.hour", "time"),
+        ["stream 'hour'", "'time'", "time_Hour"],
+    ),
+    "two categories of one name": (
+        changed("categories.time_Hour", {"column": "what"}),
+        ["two categories", "'time_Hour'", "rename"],
+    ),
 }
 
 
@@ -416,7 +648,10 @@ BAD_JSON = {
     "not JSON": (b'{"sequence": "case",\n "time" "when"}', ["line 2", "not valid JSON", "correct"]),
     "not an object": (b'["case"]', ["JSON object"]),
     "not UTF-8": (b'{"sequence": "\xe9"}', ["cannot be read"]),
-    "a name twice": (b'{"categories": {"a": {"column": "b"}, "a": {"column": "c"}}}', ["key 'a' stands twice", "rename"]),
+    "a name twice": (
+        b'{"categories": {"a": {"column": "b"}, "a": {"column": "c"}}}',
+        ["key 'a' stands twice", "rename"],
+    ),
 }
 
 
@@ -429,6 +664,15 @@ def test_bad_json_is_refused_by_file_and_line(tmp_path, content, words):
 
 
 def test_a_mapping_made_in_python_is_checked_too():
-    refusal(lambda: LogMapping("case", "when", {"what": Source("what")}, {"what": "who"}), "stream 'what'", "'who'")
-    refusal(lambda: Source("what", kind="word"), "'word'")
+    refusal(
+        lambda: LogMapping(
+            sequence="case",
+            time="when",
+            categories={"what": Source(column="what")},
+            streams={"what": "who"},
+        ),
+        "stream 'what'",
+        "'who'",
+    )
+    refusal(lambda: Source(column="what", kind="word"), "'kind'", 'found "word"')
     refusal(lambda: Split(train=0.8, validation=0.3), "0.8 and 0.3")

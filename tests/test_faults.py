@@ -1,5 +1,5 @@
 """A run that is killed, interrupted, out of disk, doubled or spoiled: what it says, and what it leaves whole."""
-import dataclasses
+
 import json
 import math
 import multiprocessing
@@ -24,19 +24,25 @@ import torch.distributed as dist
 import tqdm
 from jupyter_client.manager import start_new_kernel
 from safetensors import safe_open
-
-from helpers import schema, training
-from helpers.schema import InputError
-from helpers.training import Trainer, TrainingStopped, join_workers, read_config
-from helpers.widgets import LiveRun
 from small import small_config, small_data, write_log
 from test_training import CHECKPOINT, ROOT, command, one_line, same, trainer
 
-resource = pytest.importorskip("resource", reason="these faults are brought about as on Linux and macOS")
+from helpers.support import checkpoints, files
+from helpers.support.checkpoints import copy_weights, save_run
+from helpers.support.errors import InputError, TrainingStopped
+from helpers.support.workers import join_workers
+from helpers.training import Trainer, read_config
+from helpers.widgets import LiveRun
+
+resource = pytest.importorskip(
+    "resource", reason="these faults are brought about as on Linux and macOS"
+)
 
 TABLES = {"history.csv", "epochs.csv", "category_ranges.csv"}
-NAMES = {CHECKPOINT, "loss_per_epoch_full.png", *TABLES}
-SETTINGS = dict(dropout=0.2, shuffle=True, schedule="cosine", grad_accum=2)  # five batches: the last step has one
+NAMES = {CHECKPOINT, *TABLES}
+SETTINGS = dict(
+    dropout=0.2, shuffle=True, schedule="cosine", grad_accum=2
+)  # five batches: the last step has one
 
 
 def run_in(out, epochs: int, watch=None) -> Trainer:
@@ -49,7 +55,7 @@ def run_in(out, epochs: int, watch=None) -> Trainer:
 
 def write_config(folder: Path, **changes) -> None:
     """Writes mine.json, a small configuration with its log."""
-    config = dataclasses.asdict(small_config(**write_log(folder), **changes))
+    config = small_config(**write_log(folder), **changes).model_dump()
     (folder / "mine.json").write_text(json.dumps(config))
 
 
@@ -66,13 +72,18 @@ def epochs_in(folder: Path) -> int:
 def same_run(ours: Path, theirs: Path) -> bool:
     """Whether both ended alike bit for bit, weights, optimiser, history and tables, and left nothing else."""
     (about, tensors), (their_about, their_tensors) = contents(ours), contents(theirs)
-    return (about == their_about and same(tensors, their_tensors) and {path.name for path in ours.iterdir()} == NAMES
-            and all((ours / name).read_bytes() == (theirs / name).read_bytes() for name in TABLES))
+    return (
+        about == their_about
+        and same(tensors, their_tensors)
+        and {path.name for path in ours.iterdir()} == NAMES
+        and all((ours / name).read_bytes() == (theirs / name).read_bytes() for name in TABLES)
+    )
 
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
     """The folder of a run of so many epochs that nothing befell."""
+
     @cache
     def run(epochs: int) -> Path:
         run_in(out := tmp_path_factory.mktemp("unbroken"), epochs).fit()
@@ -87,7 +98,9 @@ def start():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
         patch.setenv("OMP_NUM_THREADS", "1")
-        patch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # two threads on one free core would wait for each other at full speed
+        patch.setenv(
+            "OMP_WAIT_POLICY", "PASSIVE"
+        )  # two threads on one free core would wait for each other at full speed
         context, started = multiprocessing.get_context("forkserver"), []
         context.set_forkserver_preload(["pytest", "test_faults", "ready"])
 
@@ -116,14 +129,23 @@ def train(pipe, out, epochs):
 
 # -- killed
 
+
 def check_what_is_left(out: Path, unbroken: Path, epochs: int) -> None:
     """The checkpoint is taken; the history is its own or an epoch ahead, no line torn; at most one file was being written."""
     run, whole = run_in(out, epochs), (unbroken / "history.csv").read_text()
-    assert run.history == json.loads(contents(unbroken)[0]["history"])[:41 * run.epochs_done]
-    history = (out / "history.csv").read_text() if run.epochs_done or (out / "history.csv").exists() else ""
+    assert run.history == json.loads(contents(unbroken)[0]["history"])[: 41 * run.epochs_done]
+    history = (
+        (out / "history.csv").read_text()
+        if run.epochs_done or (out / "history.csv").exists()
+        else ""
+    )
     assert whole.startswith(history) and history[-1:] in ("", "\n")
     assert (max(1, history.count("\n")) - 1) / 41 in (run.epochs_done, run.epochs_done + 1)
-    others = [path.name for path in out.iterdir() if path.name not in NAMES | {".lock"}] if out.exists() else []
+    others = (
+        [path.name for path in out.iterdir() if path.name not in NAMES | {".lock"}]
+        if out.exists()
+        else []
+    )
     assert len(others) <= 1 and all(re.fullmatch(r"\.part\..+|\.tmp\w{6}", name) for name in others)
 
 
@@ -132,7 +154,11 @@ def test_a_run_clears_away_what_a_killed_one_had_begun_to_write(tmp_path):
         (tmp_path / name).write_text("half")
     (tmp_path / ".part.folder").mkdir()
     run_in(tmp_path, 1).fit()
-    assert {path.name for path in tmp_path.iterdir()} == NAMES | {".tmp.mine", "notes.txt", ".part.folder"}
+    assert {path.name for path in tmp_path.iterdir()} == NAMES | {
+        ".tmp.mine",
+        "notes.txt",
+        ".part.folder",
+    }
 
 
 def kill_again_and_again(start, unbroken, folder: Path, kills: int, epochs: int) -> None:
@@ -168,7 +194,7 @@ def test_a_run_killed_a_hundred_times_goes_on_bit_for_bit(start, unbroken, tmp_p
 
 def train_to_a_kill(pipe, out, function, call):
     """Kills itself in a call of a function that `save` uses; of a file that is being written, half is there then."""
-    owner, calls = {"replace": os, "save_file": training, "to_csv": pd.DataFrame}[function], []
+    owner, calls = {"replace": os, "save_file": checkpoints, "to_csv": pd.DataFrame}[function], []
     original = getattr(owner, function)
 
     def killed(first, path, *rest, **options):
@@ -184,8 +210,17 @@ def train_to_a_kill(pipe, out, function, call):
     run_in(out, 2).fit()
 
 
-@pytest.mark.parametrize("function, call", [("replace", 1), ("replace", 5), ("replace", 7), ("replace", 10),
-                                            ("save_file", 2), ("to_csv", 4)])
+@pytest.mark.parametrize(
+    "function, call",
+    [
+        ("replace", 1),
+        ("replace", 5),
+        ("replace", 7),
+        ("replace", 10),
+        ("save_file", 2),
+        ("to_csv", 4),
+    ],
+)
 def test_a_run_killed_while_it_saves_goes_on_bit_for_bit(start, unbroken, tmp_path, function, call):
     process, _ = start(train_to_a_kill, tmp_path, function, call)
     process.join(60)
@@ -198,16 +233,18 @@ def test_a_run_killed_while_it_saves_goes_on_bit_for_bit(start, unbroken, tmp_pa
 def test_a_file_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
     order = []
     for name in ("fsync", "replace"):
+
         def noted(*given, name=name, original=getattr(os, name)):
             order.append(name)
             original(*given)
 
         monkeypatch.setattr(os, name, noted)
-    schema.replace(tmp_path / "file", lambda part: part.write_text("whole"))
+    files.replace_file(tmp_path / "file", lambda part: part.write_text("whole"))
     assert order == ["fsync", "replace"] and (tmp_path / "file").read_text() == "whole"
 
 
 # -- the disk and the clock
+
 
 def says(message: str, *words) -> bool:
     return "\n" not in message and all(str(word) in message for word in words)
@@ -217,7 +254,7 @@ def train_in_small_files(pipe, out):
     """The second epoch's checkpoint finds no room until fit has failed; its tables do."""
     run, limits = run_in(out, 2), resource.getrlimit(resource.RLIMIT_FSIZE)
     run.epoch()
-    run.save()
+    save_run(run)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
         run.fit()
@@ -227,10 +264,16 @@ def train_in_small_files(pipe, out):
     run.fit()
 
 
-def test_a_checkpoint_without_room_leaves_the_old_one_and_is_written_by_the_next_fit(start, unbroken, tmp_path):
+def test_a_checkpoint_without_room_leaves_the_old_one_and_is_written_by_the_next_fit(
+    start, unbroken, tmp_path
+):
     process, pipe = start(train_in_small_files, tmp_path)
     said, epochs, names = heard(pipe)
-    assert says(said, tmp_path / CHECKPOINT, "File too large", "make room") and epochs == 1 and names == NAMES
+    assert (
+        says(said, tmp_path / CHECKPOINT, "File too large", "make room")
+        and epochs == 1
+        and names == NAMES
+    )
     process.join(60)
     assert process.exitcode == 0 and same_run(tmp_path, unbroken(2))
 
@@ -238,7 +281,9 @@ def test_a_checkpoint_without_room_leaves_the_old_one_and_is_written_by_the_next
 @contextmanager
 def small_disk(folder: Path, size: str):
     folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True
+    ).returncode:
         pytest.skip("only who may mount can have a small disk")
     try:
         yield
@@ -247,7 +292,9 @@ def small_disk(folder: Path, size: str):
 
 
 def test_a_full_disk_ends_the_run_with_a_line_and_what_was_there_is_whole(unbroken, tmp_path):
-    with small_disk(tmp_path / "disk", "760k"):  # enough for one checkpoint, not for two beside each other
+    with small_disk(
+        tmp_path / "disk", "760k"
+    ):  # enough for one checkpoint, not for two beside each other
         out = tmp_path / "disk" / "run"
         with pytest.raises(OSError) as caught:
             run_in(out, 3).fit()
@@ -286,13 +333,18 @@ def remove_folder(out: Path) -> None:
     out.rmdir()
 
 
-@pytest.mark.parametrize("fault", [
-    pytest.param(lambda out: (out / CHECKPOINT).unlink(), id="removed"),
-    pytest.param(lambda out: (out / CHECKPOINT).write_bytes(b"another's"), id="replaced"),
-    pytest.param(remove_folder, id="folder removed"),
-])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(lambda out: (out / CHECKPOINT).unlink(), id="removed"),
+        pytest.param(lambda out: (out / CHECKPOINT).write_bytes(b"another's"), id="replaced"),
+        pytest.param(remove_folder, id="folder removed"),
+    ],
+)
 def test_a_checkpoint_that_goes_away_under_a_run_is_written_again(unbroken, tmp_path, fault):
-    run = run_in(tmp_path / "run", 3, lambda batch, _: fault(tmp_path / "run") if batch == 7 else None)
+    run = run_in(
+        tmp_path / "run", 3, lambda batch, _: fault(tmp_path / "run") if batch == 7 else None
+    )
     run.fit()
     assert same_run(tmp_path / "run", unbroken(3))
 
@@ -307,7 +359,9 @@ def test_a_clock_that_runs_backwards_changes_nothing(unbroken, tmp_path, monkeyp
     monkeypatch.setattr(time, "time", backwards)
     monkeypatch.setattr(time, "time_ns", lambda: int(1e9 * backwards()))
     monkeypatch.setattr(tqdm.std, "time", backwards)
-    Trainer(small_config(**SETTINGS, out=str(tmp_path)), small_data()).fit()  # with its bar, which alone asks
+    Trainer(
+        small_config(**SETTINGS, out=str(tmp_path)), small_data()
+    ).fit()  # with its bar, which alone asks
     assert asked and same_run(tmp_path, unbroken(2))
 
 
@@ -316,7 +370,9 @@ def test_a_clock_that_runs_backwards_changes_nothing(unbroken, tmp_path, monkeyp
 REFUSED = "another run is writing there"
 
 
-def test_a_second_run_in_a_folder_is_refused_until_the_first_one_ends_even_by_a_kill(start, unbroken, tmp_path):
+def test_a_second_run_in_a_folder_is_refused_until_the_first_one_ends_even_by_a_kill(
+    start, unbroken, tmp_path
+):
     process, pipe = start(train, tmp_path, 10_000)
     heard(pipe)
     one_line(lambda: trainer(out=str(tmp_path)).fit(), tmp_path, REFUSED, "'out'")
@@ -346,7 +402,9 @@ def test_a_second_run_of_the_same_process_is_refused_until_the_first_one_ends(tm
 
 
 def test_a_second_live_run_in_a_folder_says_that_it_is_refused(tmp_path):
-    first, second = (LiveRun(small_config(epochs=10_000, out=str(tmp_path)), small_data()) for _ in range(2))
+    first, second = (
+        LiveRun(small_config(epochs=10_000, out=str(tmp_path)), small_data()) for _ in range(2)
+    )
     first.start()
     while not (tmp_path / ".lock").exists():
         time.sleep(0.01)
@@ -359,6 +417,7 @@ def test_a_second_live_run_in_a_folder_says_that_it_is_refused(tmp_path):
 
 
 # -- interrupted
+
 
 def rest_at(batch: int, tell):
     """Watches a run: at a batch it tells, once, and rests until it is interrupted."""
@@ -382,19 +441,29 @@ def train_through_interrupts(pipe, out, epochs):
         except KeyboardInterrupt:
             whole, told = run_in(out, epochs), iter([False])  # which draws numbers, too
             run.watch = lambda *_: next(told, True) or pipe.send("training")
-            alike = same(run._weights(), whole._weights())
-            pipe.send((run.epochs_done - whole.epochs_done, alike, all(p.grad is None for p in run.parameters)))
+            alike = same(copy_weights(run.model), copy_weights(whole.model))
+            pipe.send(
+                (
+                    run.epochs_done - whole.epochs_done,
+                    alike,
+                    all(p.grad is None for p in run.parameters),
+                )
+            )
     pipe.send("done")
 
 
-def test_an_interrupted_run_is_as_after_its_last_whole_epoch_and_fit_goes_on_bit_for_bit(start, unbroken, tmp_path):
+def test_an_interrupted_run_is_as_after_its_last_whole_epoch_and_fit_goes_on_bit_for_bit(
+    start, unbroken, tmp_path
+):
     process, pipe = start(train_through_interrupts, tmp_path, 6)
     draw = random.Random(0)
     for i in range(6):
         assert heard(pipe) == "training"
         time.sleep(draw.uniform(0, 0.1) if i else 0)
         os.kill(process.pid, signal.SIGINT)
-        if not pipe.poll(20):  # Python drops an interrupt that falls into a destructor; one presses again
+        if not pipe.poll(
+            20
+        ):  # Python drops an interrupt that falls into a destructor; one presses again
             os.kill(process.pid, signal.SIGINT)
         unsaved, alike, no_gradients = heard(pipe)
         assert no_gradients and (unsaved == 1 or (unsaved, alike) == (0, True))  # 1: while it saved
@@ -404,7 +473,9 @@ def test_an_interrupted_run_is_as_after_its_last_whole_epoch_and_fit_goes_on_bit
 
 def test_a_kernel_that_is_interrupted_in_an_epoch_goes_on_in_the_next_cell(unbroken, tmp_path):
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    manager, client = start_new_kernel(env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path})
+    manager, client = start_new_kernel(
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+    )
 
     def reply(cell: str) -> dict:
         while (message := client.get_shell_msg(timeout=60))["parent_header"].get("msg_id") != cell:
@@ -416,14 +487,21 @@ def test_a_kernel_that_is_interrupted_in_an_epoch_goes_on_in_the_next_cell(unbro
 
     try:
         out, resting = tmp_path / "run", tmp_path / "resting"
-        run("from test_faults import *\n"
-            f"run = run_in({str(out)!r}, 2, rest_at(7, Path({str(resting)!r}).touch))")
+        run(
+            "from test_faults import *\n"
+            f"run = run_in({str(out)!r}, 2, rest_at(7, Path({str(resting)!r}).touch))"
+        )
         cell = client.execute("run.fit()")
         while not resting.exists():
             time.sleep(0.05)
         manager.interrupt_kernel()
         assert reply(cell)["ename"] == "KeyboardInterrupt" and epochs_in(out) == 1
-        assert run("assert run.epochs_done == 1 and all(p.grad is None for p in run.parameters)\nrun.fit()")["status"] == "ok"
+        assert (
+            run(
+                "assert run.epochs_done == 1 and all(p.grad is None for p in run.parameters)\nrun.fit()"
+            )["status"]
+            == "ok"
+        )
         assert same_run(out, unbroken(2))
     finally:
         client.stop_channels()
@@ -432,18 +510,30 @@ def test_a_kernel_that_is_interrupted_in_an_epoch_goes_on_in_the_next_cell(unbro
 
 # -- numbers that are none
 
-@pytest.mark.parametrize("name, part, value, clip_norm, of", [
-    ("encoder.0.query.weight", lambda gradient: gradient[2], math.nan, None, " (stream Recipient)"),
-    ("heads.weight", lambda gradient: gradient[-1], math.inf, 1.0, " (Time_Reference_Minute)"),
-    ("decoder.0.wide.bias", lambda gradient: gradient, math.nan, 1.0, ""),
-    ("embedding.values.weight", lambda gradient: gradient[0], math.inf, None, " (EventType)"),
-])
-def test_a_gradient_that_is_not_finite_is_named_before_a_step_is_made_with_it(tmp_path, name, part, value, clip_norm, of):
+
+@pytest.mark.parametrize(
+    "name, part, value, clip_norm, of",
+    [
+        (
+            "encoder.0.query.weight",
+            lambda gradient: gradient[2],
+            math.nan,
+            None,
+            " (stream Recipient)",
+        ),
+        ("heads.weight", lambda gradient: gradient[-1], math.inf, 1.0, " (Time_Reference_Minute)"),
+        ("decoder.0.wide.bias", lambda gradient: gradient, math.nan, 1.0, ""),
+        ("embedding.values.weight", lambda gradient: gradient[0], math.inf, None, " (EventType)"),
+    ],
+)
+def test_a_gradient_that_is_not_finite_is_named_before_a_step_is_made_with_it(
+    tmp_path, name, part, value, clip_norm, of
+):
     run = trainer(**SETTINGS, out=str(tmp_path), clip_norm=clip_norm)
     run.epoch()
-    run.save()
+    save_run(run)
     kept = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    weights, calls = run._weights(), []
+    weights, calls = copy_weights(run.model), []
 
     def spoil(gradient):
         calls.append(None)
@@ -453,42 +543,58 @@ def test_a_gradient_that_is_not_finite_is_named_before_a_step_is_made_with_it(tm
     hook = dict(run.model.named_parameters())[name].register_hook(spoil)
     with pytest.raises(TrainingStopped) as caught:
         run.fit()
-    assert says(str(caught.value), f"epoch 1, batch 3: the gradients of {name}{of} are not finite; lower learning_rate (0.001)")
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == kept and same(run._weights(), weights)
+    assert says(
+        str(caught.value),
+        f"epoch 1, batch 3: the gradients of {name}{of} are not finite; lower learning_rate (0.001)",
+    )
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == kept and same(
+        copy_weights(run.model), weights
+    )
     hook.remove()
     run.fit()
     alone = trainer(**SETTINGS, clip_norm=clip_norm).fit()
-    assert same(run._weights(), alone._weights()) and run.history == alone.history
+    assert same(copy_weights(run.model), alone._weights()) and run.history == alone.history
 
 
 def test_weights_that_no_window_shows_to_be_spoiled_are_not_saved_either(tmp_path):
     run = run_in(tmp_path, 2)
     run.epoch()
-    run.save()
+    save_run(run)
     kept = (tmp_path / CHECKPOINT).read_bytes()
     with torch.no_grad():
-        run.model.embedding.values.weight[sum(run.sizes[:2]) - 1] = math.inf  # an actor that the small log has not
+        run.model.embedding.values.weight[sum(run.sizes[:2]) - 1] = (
+            math.inf
+        )  # an actor that the small log has not
     with pytest.raises(TrainingStopped) as caught:
         run.fit()
-    assert says(str(caught.value), "epoch 1, after batch 4: the weights of embedding.values.weight (ActorRecordId) are not finite")
+    assert says(
+        str(caught.value),
+        "epoch 1: the weights of embedding.values.weight (ActorRecordId) are not finite",
+    )
     assert (tmp_path / CHECKPOINT).read_bytes() == kept
 
 
 # -- several workers
 
+
 def work(pipe, rank: int, port: int, changes: dict, breaks_off: bool):
     """One of two workers, told by its surroundings what torchrun would tell it."""
-    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ |= {
+        "RANK": str(rank),
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
     join_workers("cpu")
     try:
         run = trainer(**changes)
         if breaks_off:
             run.epoch()
             if rank == 0:
-                run.save()
+                save_run(run)
         else:
             run.fit()
-        pipe.send((run.history, [p.tolist() for p in run.parameters]))
+        pipe.send((run.history, [p.tolist() for p in run.model.parameters()]))
     except InputError as error:
         pipe.send(str(error))
     dist.destroy_process_group()
@@ -498,26 +604,45 @@ def two_workers(start, changes: dict, breaks_off: bool = False) -> list:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    return [heard(pipe) for _, pipe in [start(work, rank, port, changes, breaks_off) for rank in (0, 1)]]
+    return [
+        heard(pipe) for _, pipe in [start(work, rank, port, changes, breaks_off) for rank in (0, 1)]
+    ]
 
 
-@pytest.mark.parametrize("changes", [{}, {"batch_size": 7}, {"batch_size": 9, "grad_accum": 2, "clip_norm": 0.5, "step_decay": 0.5}],
-                         ids=["even", "odd", "odd, in steps of two"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"batch_size": 7},
+        {"batch_size": 9, "grad_accum": 2, "clip_norm": 0.5, "step_decay": 0.5},
+    ],
+    ids=["even", "odd", "odd, in steps of two"],
+)
 def test_two_workers_train_as_one_process_and_write_one_run(start, tmp_path, changes):
     (ours, weights), (theirs, their_weights) = two_workers(start, changes | {"out": str(tmp_path)})
     alone = trainer(**changes).fit()
     assert ours == theirs and weights == their_weights
-    pd.testing.assert_frame_equal(pd.DataFrame(ours), pd.DataFrame(alone.history), rtol=0, atol=1e-5)
-    assert {path.name for path in tmp_path.iterdir()} == NAMES and len(pd.read_csv(tmp_path / "history.csv")) == 2 * 41
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(ours), pd.DataFrame(alone.history), rtol=0, atol=1e-5
+    )
+    assert {path.name for path in tmp_path.iterdir()} == NAMES and len(
+        pd.read_csv(tmp_path / "history.csv")
+    ) == 2 * 41
 
 
 def test_two_workers_that_are_resumed_end_as_if_unbroken(start, tmp_path):
-    changes = {"batch_size": 7, "dropout": 0.2}  # one has four windows of each batch, the other three
+    changes = {
+        "batch_size": 7,
+        "dropout": 0.2,
+    }  # one has four windows of each batch, the other three
     unbroken = two_workers(start, changes | {"out": str(tmp_path / "a")})
     out = tmp_path / "b"
     (history, _), _ = two_workers(start, changes | {"out": str(out)}, breaks_off=True)
     assert len(history) == 41  # of one epoch
-    assert two_workers(start, changes | {"out": str(out), "model_checkpoint": str(out / CHECKPOINT)}) == unbroken
+    assert (
+        two_workers(start, changes | {"out": str(out), "model_checkpoint": str(out / CHECKPOINT)})
+        == unbroken
+    )
 
 
 def test_fewer_windows_than_workers_are_refused_in_a_line(start):
@@ -529,15 +654,32 @@ def test_fewer_windows_than_workers_are_refused_in_a_line(start):
 def test_a_worker_that_dies_ends_the_others_within_seconds_and_is_named(tmp_path, dies):
     write_config(tmp_path, epochs=10_000, batches=100, out=str(tmp_path / "run"))
     with open(tmp_path / "said", "w") as said:
-        torchrun = subprocess.Popen([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-                                     "-m", "helpers.training", str(tmp_path / "mine.json")], stdout=said, stderr=said, cwd=tmp_path,
-                                    env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
+        torchrun = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "torch.distributed.run",
+                "--standalone",
+                "--nproc-per-node",
+                "2",
+                "-m",
+                "helpers.tools.train",
+                str(tmp_path / "mine.json"),
+            ],
+            stdout=said,
+            stderr=said,
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        )
     try:
         while not (tmp_path / "run" / CHECKPOINT).exists():
             assert torchrun.poll() is None, (tmp_path / "said").read_text()
             time.sleep(0.05)
         time.sleep(0.3)  # in the middle of the next epoch
-        workers = {int(worker.environ()["RANK"]): worker for worker in psutil.Process(torchrun.pid).children()}
+        workers = {
+            int(worker.environ()["RANK"]): worker
+            for worker in psutil.Process(torchrun.pid).children()
+        }
         workers[dies].kill()
         began = time.monotonic()
         assert torchrun.wait(60) == 1
@@ -553,6 +695,7 @@ def test_a_worker_that_dies_ends_the_others_within_seconds_and_is_named(tmp_path
 
 
 # -- the same seed
+
 
 def train_configured(pipe, path, out):
     Trainer(read_config(path, {"out": str(out)}), progress=False).fit()
@@ -571,11 +714,19 @@ def test_a_run_is_the_same_in_another_process(start, tmp_path):
 def train_in_threads(pipe, threads):
     torch.set_num_threads(threads)
     run = trainer(**SETTINGS, epochs=3, batches=20, batch_size=32).fit()
-    pipe.send((torch.get_num_threads(), run.epochs()["train"].tolist(), run.epochs()["validation"].tolist()))
+    pipe.send(
+        (
+            torch.get_num_threads(),
+            run.epochs()["train"].tolist(),
+            run.epochs()["validation"].tolist(),
+        )
+    )
 
 
 def test_the_losses_hardly_depend_on_the_number_of_threads(start):
-    (one, *losses), (two, *others) = (heard(start(train_in_threads, threads)[1]) for threads in (1, 2))
+    (one, *losses), (two, *others) = (
+        heard(start(train_in_threads, threads)[1]) for threads in (1, 2)
+    )
     assert (one, two) == (1, 2)
     for ours, theirs in zip(losses, others):
         assert ours == pytest.approx(theirs, rel=0, abs=5e-5)

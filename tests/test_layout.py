@@ -1,4 +1,5 @@
 """What must hold for the repository as it is stored: its pins, its notebooks, its files."""
+
 import ast
 import re
 import subprocess
@@ -13,7 +14,9 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PIN = re.compile(r'([A-Za-z0-9._-]+)==[0-9][0-9a-z.]*(; sys_platform (==|!=) "\w+")?')
 # Absolute folders of somebody's machine; not what follows a word, as in a web address or a relative path.
-MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:home|Users|root|tmp|opt|mnt|work|workspace|var/folders)/\w|[A-Z]:\\+Users\\")
+MACHINE_PATH = re.compile(
+    r"(?<![\w.~-])/(?:home|Users|root|tmp|opt|mnt|work|workspace|var/folders)/\w|[A-Z]:\\+Users\\"
+)
 
 
 def normal(name: str) -> str:
@@ -37,7 +40,9 @@ def code_cells(path: Path) -> list:
 def test_requirements_are_pins_and_the_package():
     *pins, last = requirements()
     assert last == "-e ."
-    assert [line for line in pins if not PIN.fullmatch(line)] == []  # no address, no path, no local build
+    assert [
+        line for line in pins if not PIN.fullmatch(line)
+    ] == []  # no address, no path, no local build
     assert "torch==2.13.0" in pins
     assert len(pins) == len(pinned())
 
@@ -53,16 +58,25 @@ def test_what_helpers_import_is_pinned():
     imported -= {"helpers", *sys.stdlib_module_names}
     assert "torch" in imported
     packages = packages_distributions()  # a module may be named other than its package
-    assert [name for name in imported if not pinned() & {normal(p) for p in packages.get(name, [name])}] == []
+    assert [
+        name for name in imported if not pinned() & {normal(p) for p in packages.get(name, [name])}
+    ] == []
 
 
 def test_conda_environment_takes_its_packages_from_requirements():
     _, dependencies = (ROOT / "environment.yml").read_text(encoding="utf-8").split("dependencies:")
-    assert re.findall(r"- (.+)", dependencies) == ["python=3.11", "pip", "pip:", "-r requirements.txt"]
+    assert re.findall(r"- (.+)", dependencies) == [
+        "python=3.11",
+        "pip",
+        "pip:",
+        "-r requirements.txt",
+    ]
 
 
 def test_setuptools_is_one_release_everywhere():
-    setuptools, = re.findall(r'requires = \["(.+)"\]', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (setuptools,) = re.findall(
+        r'requires = \["(.+)"\]', (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    )
     assert setuptools in requirements()
 
 

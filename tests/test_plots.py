@@ -1,6 +1,9 @@
 """Every figure: what it draws is what it was given. Nothing is compared as an image."""
+
+import ast
 import inspect
 import re
+import warnings
 
 import matplotlib
 
@@ -8,462 +11,1119 @@ matplotlib.use("Agg")
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.colors import is_color_like, to_hex
 from matplotlib.figure import Figure
+from small import SOURCE, small_config, small_data, small_log, small_windows
 
 from helpers import plots
 from helpers.events import TEST
-from helpers.losses import evaluate, fit_baselines
-from helpers.schema import InputError
+from helpers.losses import Evaluation, evaluate, fit_baselines
+from helpers.support.errors import InputError
+from helpers.tools.simulate import export
 from helpers.training import Trainer
-from helpers.world import Workplace, export
-from small import SOURCE, small_config, small_data, small_log, small_windows
+from helpers.world import Workplace
 
 STREAMS = ["EventType", "Actor", "Recipient", "Location", "CostCode", "JobCode", "Time"]
 
 
 @pytest.fixture(scope="module")
 def run() -> Trainer:
-    return Trainer(small_config(epochs=3, learning_rate=1e-2), small_data(), progress=False).fit()
+    config = small_config(epochs=3, learning_rate=1e-2)
+    return Trainer(config, small_data(), progress=False).fit()
 
 
 @pytest.fixture(scope="module")
-def evaluation(run):
-    floors = export(Workplace(employees=20, days=40), progress=False)[1][small_log().row]
-    return evaluate(run.model, run.data.windows[TEST], fit_baselines(run.data.log), floors)
+def evaluation(run) -> Evaluation:
+    _, floors = export(Workplace(employees=20, days=40), progress=False)
+    baselines = fit_baselines(run.data.log)
+    return evaluate(run.model, run.data.windows[TEST], baselines, floors[small_log().row])
 
 
 @pytest.fixture
 def axes():
-    axes = Figure(layout="constrained").subplots()
+    axes = make_axes()
     yield axes
     axes.figure.canvas.draw()  # it can be drawn as well as described
     assert axes.get_title("left") and axes.get_xlabel()
 
 
-def lines(axes) -> dict:
+def make_axes() -> Axes:
+    return Figure(layout="constrained").subplots()
+
+
+def read_line(line) -> tuple[np.ndarray, np.ndarray]:
+    x, y = line.get_data()
+    return np.asarray(x, float), np.asarray(y, float)
+
+
+def read_lines(axes) -> dict:
     """Label -> (x, y) of each line; those without a label of their own are numbered."""
-    return {line.get_label(): (np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)) for line in axes.lines}
+    return {line.get_label(): read_line(line) for line in axes.lines}
 
 
-def legend(axes) -> list[str]:
-    return [text.get_text() for text in axes.get_legend().get_texts()]
+def read_legend(axes) -> list[str]:
+    return read_texts(axes.get_legend().get_texts())
 
 
-def ticks(labels) -> list[str]:
-    return [label.get_text() for label in labels]
+def read_texts(texts) -> list[str]:
+    return [text.get_text() for text in texts]
 
 
-def spans(axes) -> list:
+def read_rows(axes) -> list[str]:
+    return read_texts(axes.get_yticklabels())
+
+
+def read_markers(lines) -> list[str]:
+    return [line.get_marker() for line in lines]
+
+
+def read_colours(lines) -> list[str]:
+    return [line.get_color() for line in lines]
+
+
+def read_styles(lines) -> list[str]:
+    return [line.get_linestyle() for line in lines]
+
+
+def read_spans(axes) -> list:
     """(from, to, y) of the horizontal lines."""
-    collection, = (one for one in axes.collections if isinstance(one, LineCollection))
-    return [(a[0], b[0], a[1]) for a, b in collection.get_segments() if a[1] == b[1]]
+    (collection,) = (one for one in axes.collections if isinstance(one, LineCollection))
+    spans = []
+    for start, end in collection.get_segments():
+        assert start[1] == end[1]
+        spans.append((start[0], end[0], start[1]))
+    return spans
 
 
-def draws(line, x, y) -> None:
+def read_intervals(axes) -> dict:
+    """Label -> (x, y, ends) of what was drawn with bars to both sides."""
+    intervals = {}
+    for container in axes.containers:
+        line, _, (bars,) = container
+        x, y = read_line(line)
+        ends = np.array(bars.get_segments())[:, :, 0]
+        intervals[container.get_label()] = (x, y, ends)
+    return intervals
+
+
+def assert_draws(line, x, y) -> None:
     np.testing.assert_allclose(line, [x, y], rtol=1e-6)
 
 
-def test_every_figure_is_tested_here():
+def assert_whole(ticks) -> None:
+    assert all(tick == round(tick) for tick in ticks)
+
+
+def list_figures() -> list[str]:
+    return [name for name in list_functions() if name.startswith("draw_")]
+
+
+def list_functions() -> list[str]:
     functions = inspect.getmembers(plots, inspect.isfunction)
-    figures = {name for name, one in functions if one.__module__ == plots.__name__ and name[0] != "_"}
-    assert figures and figures == {name.removeprefix("test_") for name in globals()} & figures
+    own = [name for name, one in functions if one.__module__ == plots.__name__]
+    return [name for name in own if not name.startswith("_")]
 
 
-def test_loss_per_epoch(axes, run):
-    assert plots.loss_per_epoch(axes, run.epochs()) is axes
-    history = pd.DataFrame(run.history)
-    losses = {measure: rows.groupby("epoch")["value"].mean() for measure, rows in history.groupby("measure")}
-    best = int(losses["validation"].idxmin())
-    drawn = lines(axes)
-    assert legend(axes) == list(drawn) == ["train", "validation", f"best, epoch {best}"]
-    draws(drawn["train"], [0, 1, 2], losses["train"])
-    draws(drawn["validation"], [0, 1, 2], losses["validation"])
-    draws(drawn[f"best, epoch {best}"], [best], [losses["validation"].min()])
-    assert all(tick == round(tick) for tick in axes.get_xticks()) and "nats" in axes.get_ylabel()
+def test_every_figure_is_tested_here():
+    tests = {f"test_{name}" for name in list_figures()}
+    assert tests
+    assert not tests - set(globals())
+
+
+def test_every_public_function_draws_or_tells():
+    assert set(list_functions()) == {*list_figures(), "tell_span"}
+
+
+# -- a log and a network
 
 
 @pytest.mark.parametrize("short", [True, False], ids=["with padding", "without"])
-def test_histories(axes, short):
+def test_draw_histories(axes, short):
     windows, log = small_windows(), small_log()
-    padded = (windows.history_index(windows.origins) == len(log)).any((1, 2))
+    places = windows.history_index(windows.origins)
+    padded = (places == len(log)).any((1, 2))
+    index = places[padded == short][2]
     origin = windows.origins[padded == short][2]
-    index = windows.history_index(np.array([origin]))[0]
-    assert plots.histories(axes, log, index, origin) is axes
-    *histories, (x, y) = lines(axes).values()
+    assert plots.draw_histories(axes, log, index, origin) is axes
+    *histories, origins = read_lines(axes).values()
     assert len(histories) == len(index) == 7
-    for s, events in enumerate(index):
-        hours = [(log.time[e] - log.time[origin]).astype("timedelta64[m]").astype(int) / 60 for e in events if e < len(log)]
-        draws(histories[s], hours, [s] * len(hours))
-        assert axes.get_xlim()[0] < min(hours) <= max(hours) <= 0 < axes.get_xlim()[1]
-        back = axes.texts[s].get_text()
-        number, unit = back.split("back ")[1].split()
-        assert abs(float(number) - -min(hours) * {"min": 60, "h": 1, "days": 1 / 24}[unit]) <= 0.5
-        assert axes.texts[s].get_position()[1] == s
-    assert x.tolist() == [0] * 7 and y.tolist() == list(range(7)) and legend(axes) == ["origin"]
-    assert ticks(axes.get_yticklabels()) == STREAMS and axes.yaxis_inverted()
+    earliest, latest = axes.get_xlim()
+    for row, events in enumerate(index):
+        there = [event for event in events if event < len(log)]
+        hours = [count_hours(log.time[event] - log.time[origin]) for event in there]
+        assert_draws(histories[row], hours, [row] * len(hours))
+        assert earliest < min(hours)
+        assert max(hours) <= 0 < latest
+        assert_tells(axes.texts[row], row, -min(hours))
+    assert_draws(origins, [0] * 7, range(7))
+    assert read_legend(axes) == ["origin"]
+    assert read_rows(axes) == STREAMS
+    assert axes.yaxis_inverted()
     assert str(SOURCE) in axes.get_title("left")
 
 
-def test_category_ladder(axes, evaluation):
-    report = evaluation.report()
-    assert plots.category_ladder(axes, report) is axes
-    rows = {row["category"]: row for _, row in report.iterrows() if row["category"] != "mean"}
-    names = ticks(axes.get_yticklabels())
-    assert names == sorted(rows, key=lambda name: rows[name]["model"]) and len(names) == 17  # the hardest at the top
-    drawn = lines(axes)
-    assert legend(axes) == list(drawn) == ["ceiling: guessing", "best baseline", "model", "floor: nothing beats it"]
-    draws(drawn["ceiling: guessing"], [np.log(rows[name]["size"]) for name in names], range(17))
-    draws(drawn["best baseline"], [min(rows[name][["marginal", "copy_last", "markov"]]) for name in names], range(17))
-    draws(drawn["model"], [rows[name]["model"] for name in names], range(17))
-    draws(drawn["floor: nothing beats it"], [rows[name]["floor"] for name in names], range(17))
-    np.testing.assert_allclose(spans(axes), [(rows[name]["floor"], rows[name]["ceiling"], y) for y, name in enumerate(names)])
+def count_hours(span: np.timedelta64) -> float:
+    return span.astype("timedelta64[m]").astype(int) / 60
 
 
-def test_category_ladder_of_a_log_without_floors_begins_at_the_model(axes, evaluation):
-    report = evaluation.report().assign(floor=np.nan)
-    plots.category_ladder(axes, report)
-    rows = report.set_index("category")
-    names = ticks(axes.get_yticklabels())
-    np.testing.assert_allclose(spans(axes), [(rows["model"][name], rows["ceiling"][name], y) for y, name in enumerate(names)])
+def assert_tells(text, row: int, hours: float) -> None:
+    number, unit = text.get_text().split("back ")[1].split()
+    units = {"min": 60, "h": 1, "days": 1 / 24}
+    assert abs(float(number) - hours * units[unit]) <= 0.5
+    assert text.get_position()[1] == row
 
 
-def test_category_ranges(axes, run):
-    assert plots.category_ranges(axes, run.category_ranges()) is axes
-    values = pd.DataFrame(run.history).query("measure == 'validation'").groupby("name")["value"]
-    names = values.max().sort_values().index.tolist()
-    assert ticks(axes.get_yticklabels()) == names and len(names) == 17
-    np.testing.assert_allclose(spans(axes), [(values.min()[name], values.max()[name], y) for y, name in enumerate(names)])
-    assert values.min().lt(values.max()).all()
-
-
-def test_gradient_norms(axes, run):
-    norms = pd.DataFrame(run.history).query("measure == 'gradient'").pivot(index="epoch", columns="name", values="value")[STREAMS]
-    assert plots.gradient_norms(axes, norms) is axes
-    drawn = lines(axes)
-    assert legend(axes) == list(drawn) == STREAMS
-    for stream in STREAMS:
-        draws(drawn[stream], [0, 1, 2], norms[stream])
-    assert axes.get_yscale() == "log"
-    assert len({line.get_color() for line in axes.lines}) == len({line.get_marker() for line in axes.lines}) == 7
-
-
-def test_gap_by_step(axes, evaluation):
-    gaps = pd.Series({step: evaluation.report(step)["gap"].iloc[-1] for step in range(1, 6)})
-    assert plots.gap_by_step(axes, gaps) is axes
-    (line,) = lines(axes).values()
-    difference = evaluation.losses["model"] - evaluation.losses["floor"]
-    draws(line, range(1, 6), [difference[:, u][evaluation.counts[:, u]].mean() for u in range(5)])
-    assert axes.get_ylim()[0] == 0 and min(gaps) > 0
-
-
-def test_two_orders(axes):
-    left = pd.Series([0.3, 0.1, 0.2, 0.4, 0.5], list("abcde"), name="loss")
-    right = pd.Series([0.3, 0.5, 0.2, 0.1, 0.4], list("abcde"), name="gap")
-    assert plots.two_orders(axes, left, right) is axes
-    for line, places in zip(axes.lines, [(2, 2), (0, 4), (1, 1), (3, 0), (4, 3)]):  # the greatest at the top
-        draws(np.array(line.get_data(), float), [0, 1], places)
-    assert [line.get_marker() for line in axes.lines] == ["s", "o", "s", "o", "o"]  # those that moved stand out
-    assert [text.get_text() for text in axes.texts[:4]] == ["a  0.300", "0.300  a", "b  0.100", "0.500  b"]
-    assert ticks(axes.get_xticklabels()) == ["loss (nats)", "gap (nats)"] and axes.get_xlabel() == "ordered by"
-
-
-def test_reliability(axes):
-    tables = {"one": pd.DataFrame({"predicted": [0.2, 0.8], "observed": [0.3, 0.6]}), "two": pd.DataFrame({"predicted": [0.9], "observed": [0.9]})}
-    assert plots.reliability(axes, tables) is axes
-    drawn = lines(axes)
-    assert legend(axes) == list(drawn) == ["as often as said", "one", "two"]
-    draws(drawn["as often as said"], [0, 1], [0, 1])
-    draws(drawn["one"], [0.2, 0.8], [0.3, 0.6])
-    draws(drawn["two"], [0.9], [0.9])
-    assert axes.get_xlim() == axes.get_ylim() == (0, 1) and axes.get_aspect() == 1
-
-
-def test_model_shapes():
-    axes = Figure().subplots()
-    assert plots.model_shapes(axes, STREAMS, source=6, target=5, categories=17, d_model=8, values=999, carry=2) is axes
+def test_the_legend_of_histories_hides_no_event(axes):
+    log = small_log()
+    origin = small_windows().origins[-1]
+    index = small_windows().history_index(np.array([origin]))[0]
+    plots.draw_histories(axes, log, index, origin)
     axes.figure.canvas.draw()
-    texts = [text.get_text() for text in axes.texts]
-    assert [text for text in texts if text in STREAMS] == STREAMS and texts.count("encoder") == 7
-    shapes = ["(B, 7, 6, 17)", "(B, 7, 6, 8)", "(B, 14, 8)", "(B, 5, 8)", "(B, 5, 999)", "(B, 5, 17)"]
-    assert not set(shapes) - set(texts)
-    assert any("the last 2 vectors go on" in text for text in texts) and axes.get_title("left")
-    assert len(axes.patches) == 7 * 2 + 7 * 2 + 5  # histories, encoders, two states each; embedding, decoder (2), heads, target
+    assert axes.get_legend().get_window_extent().y0 >= axes.get_window_extent().y1
 
 
-def test_right_or_wrong(axes):
-    right = np.array([[True, False, True], [False, False, True]])
-    assert plots.right_or_wrong(axes, right, ["kind", "site", "hour"], "Two steps") is axes
-    (crosses,) = lines(axes).values()
-    draws(crosses, [1, 2, 2], [1, 0, 1])  # steps count from 1
-    assert axes.collections[0].get_array().ravel().tolist() == right.T.ravel().tolist()
-    assert [(text.get_text(), text.get_position()[1]) for text in axes.texts[:3]] == [("1", 0), ("0", 1), ("2", 2)]
-    assert ticks(axes.get_yticklabels()) == ["kind", "site", "hour"] and axes.yaxis_inverted() and axes.get_title("left") == "Two steps"
+@pytest.mark.parametrize(
+    "hours, told",
+    [
+        (0.25, "15 min"),
+        (1.99, "119 min"),
+        (2, "2 h"),
+        (47.4, "47 h"),
+        (48, "2 days"),
+        (240, "10 days"),
+    ],
+)
+def test_tell_span(hours, told):
+    assert plots.tell_span(hours) == told
 
 
-def test_leak_alarm(axes):
-    gaps = pd.DataFrame({"what": ["honest", "unsure", "leak"], "gap": [0.2, -0.02, -0.3], "standard_error": [0.01, 0.01, 0.05]})
-    assert plots.leak_alarm(axes, gaps) is axes
-    points = {container.get_label(): container for container in axes.containers}
-    for label, rows in (("no alarm", [0, 1]), ("below the floor: a leak", [2])):
-        line, _, (bars,) = points[label]
-        draws(np.array(line.get_data(), float), gaps["gap"][rows], rows)
-        reach = [(segment[0, 0], segment[1, 0]) for segment in bars.get_segments()]
-        np.testing.assert_allclose(reach, [(gaps["gap"][i] - 3 * gaps["standard_error"][i], gaps["gap"][i] + 3 * gaps["standard_error"][i]) for i in rows])
-    assert set(legend(axes)) == {"floor", *points} and ticks(axes.get_yticklabels()) == gaps["what"].tolist()
-    assert "nats" in axes.get_xlabel()
+def test_draw_model_shapes():
+    axes = Figure().subplots()
+    drawn = plots.draw_model_shapes(
+        axes,
+        STREAMS,
+        source=6,
+        target=5,
+        categories=17,
+        d_model=8,
+        values=999,
+        carry=2,
+    )
+    assert drawn is axes
+    axes.figure.canvas.draw()
+    texts = read_texts(axes.texts)
+    assert [text for text in texts if text in STREAMS] == STREAMS
+    assert texts.count("encoder") == 7
+    shapes = {
+        "(B, 7, 6, 17)",
+        "(B, 7, 6, 8)",
+        "(B, 14, 8)",
+        "(B, 5, 8)",
+        "(B, 5, 999)",
+        "(B, 5, 17)",
+    }
+    assert not shapes - set(texts)
+    assert any("the last 2 vectors go on" in text for text in texts)
+    assert axes.get_title("left")
+    histories, encoders, states = 7, 7, 2 * 7
+    shared = 5  # embedding, self-attention, decoder, heads, target
+    assert len(axes.patches) == histories + encoders + states + shared
 
 
 @pytest.mark.parametrize("carry", [1, 3, 6])
-def test_last_vectors(axes, carry):
+def test_draw_last_vectors(axes, carry):
     known = np.ones((7, SOURCE), bool)
     known[2, :5] = known[4, :2] = False
-    assert plots.last_vectors(axes, STREAMS, known, carry) is axes
-    drawn = lines(axes)
-    assert legend(axes) == ["goes on", "encoded, stays behind", "padded, masked"]
+    assert plots.draw_last_vectors(axes, STREAMS, known, carry) is axes
+    drawn = read_lines(axes)
     place = np.arange(1 - SOURCE, 1)
-    for name, there in (("goes on", known & (place > -carry)), ("encoded, stays behind", known & (place <= -carry)), ("padded, masked", ~known)):
-        s, t = np.nonzero(there)
-        draws(drawn[name], place[t], s)
-    memory = [line for line in axes.lines if line.get_label().startswith("_")]  # the same squares once more, on the decoder's side
-    assert sum(len(line.get_xdata()) for line in memory) == 7 * carry and min(min(line.get_xdata(), default=3) for line in memory) == 3
-    assert len(memory[2].get_xdata()) == (~known[:, SOURCE - carry:]).sum()
-    words = " ".join(text.get_text() for text in axes.texts)
-    assert f"7 x {SOURCE} = {7 * SOURCE} vectors" in words and f"7 x {carry} = {7 * carry} vectors" in words
-    assert ticks(axes.get_yticklabels()) == STREAMS and axes.yaxis_inverted() and f"carry is {carry}" in axes.get_title("left")
+    kinds = {
+        "goes on": known & (place > -carry),
+        "encoded, stays behind": known & (place <= -carry),
+        "padded, masked": ~known,
+    }
+    kinds = {name: there for name, there in kinds.items() if there.any()}
+    assert read_legend(axes) == list(kinds)
+    assert ("encoded, stays behind" in kinds) == (carry < SOURCE)
+    for name, there in kinds.items():
+        row, column = np.nonzero(there)
+        assert_draws(drawn[name], place[column], row)
+    words = " ".join(read_texts(axes.texts))
+    assert f"7 x {SOURCE} = {7 * SOURCE} vectors" in words
+    assert f"7 x {carry} = {7 * carry} vectors" in words
+    assert read_rows(axes) == STREAMS
+    assert axes.yaxis_inverted()
+    assert f"carry is {carry}" in axes.get_title("left")
 
 
-def test_curves(axes):
-    table = pd.DataFrame({"one": [1.0, 2.0, np.nan], "two": [3.0, np.nan, 5.0]}, index=[1, 2, 4])
-    assert plots.curves(axes, table, "Two", "carry", "loss (nats)", {"here": 3}) is axes
-    drawn = lines(axes)
-    assert legend(axes) == list(drawn) == ["one", "two", "here"]
-    draws(drawn["one"], [1, 2], [1, 2])
-    draws(drawn["two"], [1, 4], [3, 5])
+@pytest.mark.parametrize("carry", [1, 3, 6])
+def test_what_goes_on_is_drawn_once_more_on_the_decoders_side(axes, carry):
+    known = np.ones((7, SOURCE), bool)
+    known[2, :5] = known[4, :2] = False
+    plots.draw_last_vectors(axes, STREAMS, known, carry)
+    memory = [line for line in axes.lines if line.get_label().startswith("_")]
+    places = [line.get_xdata() for line in memory]
+    assert len(np.concatenate(places)) == 7 * carry
+    assert np.concatenate(places).min() == 3
+    padded = (~known[:, SOURCE - carry :]).sum()
+    assert len(memory) == (2 if padded else 1)
+    assert not padded or len(places[1]) == padded
+
+
+# -- a run
+
+
+def test_draw_loss_per_epoch(axes, run):
+    assert plots.draw_loss_per_epoch(axes, run.epochs()) is axes
+    history = pd.DataFrame(run.history)
+    losses = history.groupby(["measure", "epoch"])["value"].mean()
+    train, validation = losses["train"], losses["validation"]
+    drawn = read_lines(axes)
+    best = f"best, epoch {validation.idxmin()}"
+    assert read_legend(axes) == list(drawn) == ["train", "validation", best]
+    assert_draws(drawn["train"], [0, 1, 2], train)
+    assert_draws(drawn["validation"], [0, 1, 2], validation)
+    assert_draws(drawn[best], [validation.idxmin()], [validation.min()])
+    assert_whole(axes.get_xticks())
+    assert "nats" in axes.get_ylabel()
+
+
+def test_draw_gradient_norms(axes, run):
+    norms = pd.DataFrame(run.history).query("measure == 'gradient'")
+    norms = norms.pivot(index="epoch", columns="name", values="value")[STREAMS]
+    assert plots.draw_gradient_norms(axes, norms) is axes
+    drawn = read_lines(axes)
+    assert read_legend(axes) == list(drawn) == STREAMS
+    for stream in STREAMS:
+        assert_draws(drawn[stream], [0, 1, 2], norms[stream])
+    assert axes.get_yscale() == "log"
+    assert_whole(axes.get_xticks())
+
+
+def test_draw_curves(axes):
+    columns = {"one": [1, 2, np.nan], "two": [3, np.nan, 5]}
+    table = pd.DataFrame(columns, index=[1, 2, 4])
+    assert plots.draw_curves(axes, table, "Two", "carry", "loss (nats)", {"here": 3}) is axes
+    drawn = read_lines(axes)
+    assert read_legend(axes) == list(drawn) == ["one", "two", "here"]
+    assert_draws(drawn["one"], [1, 2], [1, 2])
+    assert_draws(drawn["two"], [1, 4], [3, 5])
     assert drawn["here"][0].tolist() == [3, 3]
-    assert (axes.get_title("left"), axes.get_xlabel(), axes.get_ylabel()) == ("Two", "carry", "loss (nats)")
-    assert len({line.get_color() for line in axes.lines}) == len({line.get_linestyle() for line in axes.lines}) == 3
-    assert [line.get_marker() for line in axes.lines[:2]] == ["o", "^"]
-    assert all(tick == round(tick) for tick in axes.get_xticks())
+    assert axes.get_title("left") == "Two"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("carry", "loss (nats)")
+    assert len(set(read_colours(axes.lines))) == 3
+    assert len(set(read_styles(axes.lines))) == 3
+    assert read_markers(axes.lines[:2]) == ["o", "^"]
+    assert_whole(axes.get_xticks())
 
 
 def test_curves_of_many_points_have_no_markers_and_a_single_one_no_legend(axes):
-    plots.curves(axes, pd.DataFrame({"one": range(41)}), "One", "batch", "loss (nats)")
-    assert axes.lines[0].get_marker() in ("", "None") and axes.get_legend() is None
+    table = pd.DataFrame({"one": range(41)})
+    plots.draw_curves(axes, table, "One", "batch", "loss (nats)")
+    assert axes.lines[0].get_marker() in ("", "None")
+    assert axes.get_legend() is None
 
 
-def test_runs_against_the_first(axes):
-    table = pd.DataFrame([("a", "kind", 0.1, 0.01), ("a", "site", -0.2, 0.02), ("b", "kind", 0.3, 0.03), ("b", "site", 0.0, 0.0)],
-                         columns=["run", "category", "difference", "standard_error"])
-    assert plots.runs_against_the_first(axes, table, "Against a first run") is axes
-    points = {container.get_label(): container for container in axes.containers}
-    assert legend(axes) == list(points) == ["a", "b"] and ticks(axes.get_yticklabels()) == ["kind", "site"] and axes.yaxis_inverted()
-    for run, values, reach in (("a", [0.1, -0.2], [(0.08, 0.12), (-0.24, -0.16)]), ("b", [0.3, 0.0], [(0.24, 0.36), (0, 0)])):
-        line, _, (bars,) = points[run]
-        x, y = np.array(line.get_data(), float)
+def test_the_legend_of_many_curves_stands_beside_them(axes):
+    table = make_columns("abcdef")
+    plots.draw_curves(axes, table, "Six", "epoch", "loss (nats)")
+    axes.figure.canvas.draw()
+    assert axes.get_legend().get_window_extent().x0 >= axes.get_window_extent().x1
+
+
+def make_columns(names: str) -> pd.DataFrame:
+    return pd.DataFrame(dict.fromkeys(names, [1.0, 2.0]))
+
+
+AGAINST = ["run", "category", "difference", "standard_error"]
+
+
+def test_draw_runs_against_the_first(axes):
+    rows = [
+        ("a", "kind", 0.1, 0.01),
+        ("a", "site", -0.2, 0.02),
+        ("b", "kind", 0.3, 0.03),
+        ("b", "site", 0.0, 0.0),
+    ]
+    table = pd.DataFrame(rows, columns=AGAINST)
+    assert plots.draw_runs_against_the_first(axes, table, "Against a first run") is axes
+    drawn = read_intervals(axes)
+    assert read_legend(axes) == list(drawn) == ["a", "b"]
+    assert read_rows(axes) == ["kind", "site"]
+    assert axes.yaxis_inverted()
+    expected = {
+        "a": ([0.1, -0.2], [(0.08, 0.12), (-0.24, -0.16)]),
+        "b": ([0.3, 0.0], [(0.24, 0.36), (0, 0)]),
+    }
+    for name, (values, reach) in expected.items():
+        x, y, ends = drawn[name]
         np.testing.assert_allclose(x, values)
         assert np.abs(y - [0, 1]).max() < 0.25
-        np.testing.assert_allclose([(segment[0, 0], segment[1, 0]) for segment in bars.get_segments()], reach, atol=1e-12)
-    assert axes.lines[0].get_xdata()[0] == 0 and "nats" in axes.get_xlabel() and axes.get_title("left") == "Against a first run"
+        np.testing.assert_allclose(ends, reach, atol=1e-12)
+    assert axes.lines[0].get_xdata()[0] == 0
+    assert "nats" in axes.get_xlabel()
+    assert axes.get_title("left") == "Against a first run"
 
 
-def test_stream_heat(axes):
-    values = pd.DataFrame({"HoursWorked": [0.2, -0.1], "IsTimesheet": [0.004, 0.05]}, ["Location", "Time"])
-    assert plots.stream_heat(axes, values, title="Rises", xlabel="category") is axes
+def test_many_runs_stay_nearer_to_their_category_than_to_the_next(axes):
+    runs = [f"run {i}" for i in range(8)]
+    rows = [(run, name, 0.1, 0.01) for run in runs for name in ("kind", "site")]
+    plots.draw_runs_against_the_first(axes, pd.DataFrame(rows, columns=AGAINST), "Many")
+    heights = np.array([y for _, y, _ in read_intervals(axes).values()])
+    assert np.abs(heights - [0, 1]).max() < 0.5
+    assert np.diff(np.sort(heights, axis=None)).min() > 0.05  # and apart from each other
+
+
+# -- losses by category
+
+
+def test_draw_category_ladder(axes, evaluation):
+    report = evaluation.report()
+    assert plots.draw_category_ladder(axes, report) is axes
+    rows = report[report["category"] != "mean"].set_index("category")
+    names = read_rows(axes)
+    assert names == sorted(rows.index, key=rows["model"].get)  # the hardest at the top
+    assert len(names) == 17
+    rows = rows.loc[names]
+    drawn = read_lines(axes)
+    expected = {
+        "ceiling: guessing": np.log(rows["size"].astype(float)),
+        "best baseline": rows[["marginal", "copy_last", "markov"]].min(axis=1),
+        "model": rows["model"],
+        "floor: nothing beats it": rows["floor"],
+    }
+    assert read_legend(axes) == list(drawn) == list(expected)
+    for label, losses in expected.items():
+        assert_draws(drawn[label], losses, range(17))
+    assert_spans(axes, rows["floor"], rows["ceiling"])
+
+
+def assert_spans(axes, start, end) -> None:
+    spans = np.column_stack([start, end, range(len(start))])
+    np.testing.assert_allclose(read_spans(axes), spans)
+
+
+def test_the_ladder_of_a_log_without_floors_begins_at_the_model_and_names_none(axes, evaluation):
+    report = evaluation.report().assign(floor=np.nan)
+    plots.draw_category_ladder(axes, report)
+    rows = report.set_index("category").loc[read_rows(axes)]
+    assert_spans(axes, rows["model"], rows["ceiling"])
+    left = ["ceiling: guessing", "best baseline", "model"]
+    assert read_legend(axes) == list(read_lines(axes)) == left
+
+
+def test_draw_category_ranges(axes, run):
+    assert plots.draw_category_ranges(axes, run.category_ranges()) is axes
+    values = pd.DataFrame(run.history).query("measure == 'validation'")
+    values = values.groupby("name")["value"].agg(["min", "max"])
+    values = values.sort_values("max")
+    assert read_rows(axes) == values.index.tolist()
+    assert len(values) == 17
+    assert (values["min"] < values["max"]).all()
+    assert_spans(axes, values["min"], values["max"])
+
+
+def test_a_range_of_nothing_is_seen_by_its_ends(axes):
+    ranges = {"category": ["kind", "site"], "min": [1.0, 2.0], "max": [1.0, 3.0]}
+    plots.draw_category_ranges(axes, pd.DataFrame(ranges))
+    least, greatest = read_lines(axes).values()
+    assert_draws(least, [1, 2], [0, 1])
+    assert_draws(greatest, [1, 3], [0, 1])
+
+
+def test_draw_two_orders(axes):
+    left = pd.Series([0.3, 0.1, 0.2, 0.4, 0.5], list("abcde"), name="loss")
+    right = pd.Series([0.3, 0.5, 0.2, 0.1, 0.4], list("abcde"), name="gap")
+    assert plots.draw_two_orders(axes, left, right) is axes
+    places = [(2, 2), (0, 4), (1, 1), (3, 0), (4, 3)]  # the greatest at the top
+    for line, ends in zip(axes.lines, places, strict=True):
+        assert_draws(read_line(line), [0, 1], ends)
+    assert read_markers(axes.lines) == ["s", "o", "s", "o", "o"]  # those that moved stand out
+    assert len(set(read_colours(axes.lines))) == 2
+    assert read_texts(axes.texts[:4]) == ["a  0.300", "0.300  a", "b  0.100", "0.500  b"]
+    assert read_texts(axes.get_xticklabels()) == ["loss (nats)", "gap (nats)"]
+    assert axes.get_xlabel() == "ordered by"
+
+
+def test_draw_gap_by_step(axes, evaluation):
+    steps = range(1, 6)
+    means = [evaluation.report(step).iloc[-1] for step in steps]
+    gaps = pd.Series([mean["gap"] for mean in means], steps)
+    assert plots.draw_gap_by_step(axes, gaps) is axes
+    (line,) = read_lines(axes).values()
+    difference = evaluation.losses["model"] - evaluation.losses["floor"]
+    expected = []
+    for step in steps:
+        counted = evaluation.counted[:, step - 1]
+        expected.append(difference[:, step - 1][counted].mean())
+    assert_draws(line, steps, expected)
+    assert axes.get_ylim()[0] == 0
+    assert gaps.min() > 0
+
+
+def test_draw_leak_alarm(axes):
+    gaps = pd.DataFrame(
+        {
+            "what": ["honest", "unsure", "leak"],
+            "gap": [0.2, -0.02, -0.3],
+            "standard_error": [0.01, 0.01, 0.05],
+        }
+    )
+    assert plots.draw_leak_alarm(axes, gaps) is axes
+    drawn = read_intervals(axes)
+    reach = 3 * gaps["standard_error"]
+    bars = np.column_stack([gaps["gap"] - reach, gaps["gap"] + reach])
+    for label, rows in {"no alarm": [0, 1], "below the floor: a leak": [2]}.items():
+        x, y, ends = drawn[label]
+        assert_draws((x, y), gaps["gap"][rows], rows)
+        np.testing.assert_allclose(ends, bars[rows])
+    assert read_legend(axes) == ["floor", *drawn]
+    assert len(drawn) == 2
+    assert read_rows(axes) == gaps["what"].tolist()
+    assert axes.yaxis_inverted()
+    assert "nats" in axes.get_xlabel()
+
+
+def test_the_legend_of_the_leak_alarm_hides_no_gap(axes):
+    gaps = pd.DataFrame({"what": list("abc"), "gap": 0.1, "standard_error": 0.01})
+    plots.draw_leak_alarm(axes, gaps)
+    axes.figure.canvas.draw()
+    assert axes.get_legend().get_window_extent().y1 <= axes.get_window_extent().y0
+
+
+# -- forecasts
+
+
+def test_draw_reliability(axes):
+    tables = {
+        "one": pd.DataFrame({"predicted": [0.2, 0.8], "observed": [0.3, 0.6]}),
+        "two": pd.DataFrame({"predicted": [0.9], "observed": [0.9]}),
+    }
+    assert plots.draw_reliability(axes, tables) is axes
+    drawn = read_lines(axes)
+    assert read_legend(axes) == list(drawn) == ["as often as said", "one", "two"]
+    assert_draws(drawn["as often as said"], [0, 1], [0, 1])
+    assert_draws(drawn["one"], [0.2, 0.8], [0.3, 0.6])
+    assert_draws(drawn["two"], [0.9], [0.9])
+    assert axes.get_xlim() == axes.get_ylim() == (0, 1)
+    assert axes.get_aspect() == 1
+
+
+def test_draw_right_or_wrong(axes):
+    right = np.array([[True, False, True], [False, False, True]])
+    names = ["kind", "site", "hour"]
+    assert plots.draw_right_or_wrong(axes, right, names, "Two steps") is axes
+    (crosses,) = read_lines(axes).values()
+    assert_draws(crosses, [1, 2, 2], [1, 0, 1])  # steps count from 1
+    squares = axes.collections[0].get_array()
+    np.testing.assert_array_equal(squares.ravel(), right.T.ravel())
+    counts = axes.texts[:3]
+    assert read_texts(counts) == ["1", "0", "2"]
+    assert [text.get_position()[1] for text in counts] == [0, 1, 2]
+    assert read_rows(axes) == names
+    assert axes.yaxis_inverted()
+    assert axes.get_title("left") == "Two steps"
+
+
+def test_draw_stream_heat(axes):
+    values = {"HoursWorked": [0.2, -0.1], "IsTimesheet": [0.004, 0.05]}
+    values = pd.DataFrame(values, ["Location", "Time"])
+    assert plots.draw_stream_heat(axes, values, title="Rises", xlabel="category") is axes
     mesh = axes.collections[0]
-    np.testing.assert_allclose(np.asarray(mesh.get_array(), float).ravel(), [0.2, 0.004, 0, 0.05])
-    assert [text.get_text() for text in axes.texts] == [".20", "", "", ".05"]
-    assert ticks(axes.get_yticklabels()) == ["Location", "Time"] and ticks(axes.get_xticklabels()) == list(values)
-    assert (mesh.norm.vmin, mesh.norm.vmax) == (0, 0.2) and mesh.colorbar.ax.get_ylabel() == "nats"
+    drawn = np.asarray(mesh.get_array(), float).ravel()
+    np.testing.assert_allclose(drawn, [0.2, 0.004, 0, 0.05])
+    assert read_texts(axes.texts) == [".20", "", "", ".05"]
+    assert read_rows(axes) == ["Location", "Time"]
+    assert read_texts(axes.get_xticklabels()) == list(values)
+    assert (mesh.norm.vmin, mesh.norm.vmax) == (0, 0.2)
+    assert mesh.colorbar.ax.get_ylabel() == "nats"
 
 
 def test_stream_heat_writes_what_it_is_told_to(axes):
     values = pd.DataFrame({"a": [0.2, 0.01]}, ["Location", "Time"])
-    plots.stream_heat(axes, values, shown=values < 0.1, top=1, unit="weight", title="Weights", xlabel="step")
-    assert [text.get_text() for text in axes.texts] == ["", ".01"]
-    assert axes.collections[0].norm.vmax == 1 and axes.collections[0].colorbar.ax.get_ylabel() == "weight"
+    plots.draw_stream_heat(
+        axes,
+        values,
+        shown=values < 0.1,
+        top=1,
+        unit="weight",
+        title="Weights",
+        xlabel="step",
+    )
+    assert read_texts(axes.texts) == ["", ".01"]
+    mesh = axes.collections[0]
+    assert mesh.norm.vmax == 1
+    assert mesh.colorbar.ax.get_ylabel() == "weight"
 
 
 # -- the figures of the widgets
 
-def curve(*values) -> pd.Series:
-    return pd.Series(values, index=range(3, 3 + len(values)))
+
+def make_curve(*values) -> pd.Series:
+    epochs = range(3, 3 + len(values))
+    return pd.Series(values, epochs, dtype=float)
 
 
-def named(axes) -> list[str]:
+def read_names(axes) -> list[str]:
     """The names beside the curves, from the bottom."""
     texts = [text for text in axes.texts if text.get_position()[0] == 1.075]
-    return [text.get_text() for text in sorted(texts, key=lambda text: text.get_position()[1])]
+    return read_texts(sorted(texts, key=lambda text: text.get_position()[1]))
 
 
-def test_loss_curves(axes):
-    curves = {("one", "kind", "validation"): curve(3, 2, 1), ("one", "site", "validation"): curve(3.5, 2.5, 1.5),
-              ("two", "kind", "validation"): curve(4, 3)}
-    levels = pd.DataFrame({"ceiling": [4.0, 4.5], "floor": [0.5, np.nan]}, ["kind", "site"])
-    assert plots.loss_curves(axes, curves, levels, "loss (nats)") is axes
-    drawn = lines(axes)
-    for (run, category, _), losses in curves.items():
-        draws(drawn[f"{category}\n{run}"], losses.index, losses)
-    assert axes.get_title("left") == "validation" and axes.get_ylabel() == "loss (nats)"
-    assert named(axes) == ["kind\none", "site\none", "kind\ntwo"]  # as the curves end
+def test_draw_loss_curves(axes):
+    curves = {
+        ("one", "kind", "validation"): make_curve(3, 2, 1),
+        ("one", "site", "validation"): make_curve(3.5, 2.5, 1.5),
+        ("two", "kind", "validation"): make_curve(4, 3),
+    }
+    levels = {"ceiling": [4.0, 4.5], "floor": [0.5, np.nan]}
+    levels = pd.DataFrame(levels, ["kind", "site"])
+    assert plots.draw_loss_curves(axes, curves, levels, "loss (nats)") is axes
+    drawn = read_lines(axes)
+    for (name, category, _), losses in curves.items():
+        assert_draws(drawn[f"{category}\n{name}"], losses.index, losses)
+    assert axes.get_title("left") == "validation"
+    assert axes.get_ylabel() == "loss (nats)"
+    assert read_names(axes) == ["kind\none", "site\none", "kind\ntwo"]  # as the curves end
     kind, site, two = axes.lines[:3]
     assert kind.get_color() == two.get_color() != site.get_color()
-    assert len({line.get_marker() for line in (kind, site, two)}) == 3
-    across = [(line.get_ydata()[0], line.get_color(), line.get_linestyle()) for line in axes.lines[3:6]]
-    assert across == [(4, kind.get_color(), "-"), (0.5, kind.get_color(), "--"), (4.5, site.get_color(), "-")]
-    assert [text.get_text() for text in axes.texts[-2:]] == ["ceiling", "floor"]
+    assert len(set(read_markers([kind, site, two]))) == 3
+    assert read_levels(axes.lines[3:6]) == [
+        (4, kind.get_color(), "-"),
+        (0.5, kind.get_color(), "--"),
+        (4.5, site.get_color(), "-"),
+    ]
+    assert read_texts(axes.texts[-2:]) == ["ceiling", "floor"]
+
+
+def read_levels(lines) -> list[tuple[float, str, str]]:
+    levels = [line.get_ydata()[0] for line in lines]
+    return list(zip(levels, read_colours(lines), read_styles(lines), strict=True))
 
 
 def test_loss_curves_of_one_category_go_by_run_and_measure(axes):
-    curves = {("one", "kind", "train"): curve(3, 2), ("one", "kind", "validation"): curve(3, 2), ("two", "kind", "train"): curve(1, 1)}
-    plots.loss_curves(axes, curves, pd.DataFrame({"floor": [0.5]}, ["kind"]), "loss (nats)")
-    one, validation, two = axes.lines[:3]
-    assert one.get_color() == validation.get_color() != two.get_color() and axes.get_title("left") == "kind"
-    assert [line.get_linestyle() for line in (one, validation, two)] == ["--", "-", "--"]
-    assert sorted(named(axes)) == ["one, train", "one, validation", "two, train"]
-    assert axes.lines[3].get_color() == plots.GREY
+    curves = {
+        ("one", "kind", "train"): make_curve(3, 2),
+        ("one", "kind", "validation"): make_curve(3, 2),
+        ("two", "kind", "train"): make_curve(1, 1),
+    }
+    levels = pd.DataFrame({"floor": [0.5]}, ["kind"])
+    plots.draw_loss_curves(axes, curves, levels, "loss (nats)")
+    one, validation, two, floor = axes.lines[:4]
+    assert one.get_color() == validation.get_color() != two.get_color()
+    assert axes.get_title("left") == "kind"
+    assert read_styles([one, validation, two]) == ["--", "-", "--"]
+    assert sorted(read_names(axes)) == ["one, train", "one, validation", "two, train"]
+    assert floor.get_color() == plots.GREY
 
 
-def test_loss_curves_write_eight_names_apart_and_inside(axes):
-    curves = {(f"run {i}", "kind", measure): curve(1, 1) for i in range(4) for measure in ("train", "validation")}
-    plots.loss_curves(axes, curves, pd.DataFrame(), "loss (nats)")
-    heights = [text.get_position()[1] for text in axes.texts]
-    assert len(heights) == 8 and np.diff(sorted(heights)).min() > 0.06 and 0 <= min(heights) and max(heights) <= 1
+@pytest.mark.parametrize("start", [0, 1, 2], ids=["at the top", "in the middle", "at the bottom"])
+def test_loss_curves_write_eight_names_apart_and_inside(axes, start):
+    curves = {}
+    for i in range(4):
+        curves[f"run {i}", "kind", "train"] = make_curve(start, 1)
+        curves[f"run {i}", "kind", "validation"] = make_curve(start, 1)
+    plots.draw_loss_curves(axes, curves, pd.DataFrame(), "loss (nats)")
+    heights = sorted(text.get_position()[1] for text in axes.texts)
+    assert len(heights) == 8
+    assert np.diff(heights).min() > 0.06
+    assert heights[0] >= 0
+    assert heights[-1] <= 1
 
 
 def test_loss_curves_of_nothing(axes):
-    plots.loss_curves(axes, {}, pd.DataFrame(), "loss (nats)")
+    plots.draw_loss_curves(axes, {}, pd.DataFrame(), "loss (nats)")
     assert not axes.lines
 
 
+def test_loss_curves_are_named_where_they_end_and_not_where_they_are_blank(axes):
+    curves = {("one", "kind", "train"): make_curve(3, 2, np.nan)}
+    curves["two", "kind", "train"] = make_curve(1, 1, 1)
+    plots.draw_loss_curves(axes, curves, pd.DataFrame(), "loss (nats)")
+    assert read_names(axes) == ["two", "one"]
+
+
 def test_names_from_a_log_are_no_formulas(axes):
-    curves = {("$\\frac$", "_kind", "train"): curve(1, 1), ("$x", "_kind", "train"): curve(2, 2), ("a" * 99, "_kind", "train"): curve(3, 3)}
-    plots.loss_curves(axes, curves, pd.DataFrame(), "loss (nats)")
+    names = ["$\\frac$", "$x", "a" * 99]
+    curves = {(name, "_kind", "train"): make_curve(i, i) for i, name in enumerate(names)}
+    plots.draw_loss_curves(axes, curves, pd.DataFrame(), "loss (nats)")
     axes.figure.canvas.draw()
-    assert max(map(len, named(axes))) == 30 and named(axes)[2].endswith("…")
+    drawn = read_names(axes)
+    assert drawn[:2] == [r"\$\frac\$", r"\$x"]
+    assert max(map(len, drawn)) == 30
+    assert drawn[2].endswith("…")
 
 
-def test_decoder_reads(axes):
+def test_draw_decoder_reads(axes):
     weights = pd.Series([0.7, 0.3], ["Actor", "Time"])
-    assert plots.decoder_reads(axes, weights) is axes
-    assert [bar.get_width() for bar in axes.patches] == [0.7, 0.3] and ticks(axes.get_yticklabels()) == ["Actor", "Time"] and axes.yaxis_inverted()
-    assert [text.get_text() for text in axes.texts] == ["0.70", "0.30"]
+    assert plots.draw_decoder_reads(axes, weights) is axes
+    assert [bar.get_width() for bar in axes.patches] == [0.7, 0.3]
+    assert read_rows(axes) == ["Actor", "Time"]
+    assert axes.yaxis_inverted()
+    assert read_texts(axes.texts) == ["0.70", "0.30"]
 
 
-def test_history_weights(axes):
-    weights = pd.DataFrame([[np.nan, 0.9, 0.1], [0.05, 0.25, 0.7]], ["Actor", "Time"])
-    assert plots.history_weights(axes, weights) is axes
+def test_draw_history_weights(axes):
+    weights = np.array([[np.nan, 0.9, 0.1], [0.05, 0.25, 0.7]])
+    table = pd.DataFrame(weights, ["Actor", "Time"])
+    assert plots.draw_history_weights(axes, table) is axes
     drawn = axes.images[0].get_array()
-    np.testing.assert_array_equal(drawn.mask, weights.isna())
-    np.testing.assert_array_equal(drawn[~drawn.mask], weights.to_numpy()[~weights.isna()])
-    assert axes.patch.get_hatch() and ticks(axes.get_yticklabels()) == ["Actor", "Time"]
-    assert [(text.get_text(), text.get_position()) for text in axes.texts] == [(".9", (1, 0)), (".7", (2, 1))]
-    assert ticks(axes.get_xticklabels()) == ["oldest", "origin"] and "3 events" in axes.get_title("left")
+    np.testing.assert_array_equal(drawn.mask, np.isnan(weights))
+    np.testing.assert_array_equal(drawn.filled(np.nan), weights)
+    assert axes.patch.get_hatch()
+    assert read_rows(axes) == ["Actor", "Time"]
+    nine, seven = axes.texts
+    assert read_texts(axes.texts) == [".9", ".7"]
+    assert nine.get_position() == (1, 0)
+    assert seven.get_position() == (2, 1)
+    assert read_texts(axes.get_xticklabels()) == ["oldest", "origin"]
+    assert "3 events" in axes.get_title("left")
 
 
-@pytest.mark.parametrize("truth, shown", [
-    (2, ["c  0.60  (true)", "a  0.25", "d  0.10"]),
-    (5, ["c  0.60", "a  0.25", "f  0.00  (true)"]),
-    (None, ["c  0.60", "a  0.25", "d  0.10"]),
-])
-def test_predicted_values(axes, truth, shown):
+@pytest.mark.parametrize(
+    "truth, shown",
+    [
+        (2, ["c  0.60  (true)", "a  0.25", "d  0.10"]),
+        (5, ["c  0.60", "a  0.25", "f  0.00  (true)"]),
+        (None, ["c  0.60", "a  0.25", "d  0.10"]),
+    ],
+)
+def test_draw_predicted_values(axes, truth, shown):
     p = np.array([0.25, 0.05, 0.6, 0.1, 0, 0])
-    assert plots.predicted_values(axes, p, list("abcdef"), truth, "kind", most=3) is axes
-    assert [text.get_text() for text in axes.texts] == shown and axes.get_title("left") == "kind"
-    assert [bar.get_width() for bar in axes.patches] == [p["abcdef".index(text[0])] for text in shown]
-    assert [bool(bar.get_hatch()) for bar in axes.patches] == ["true" in text for text in shown]
+    assert plots.draw_predicted_values(axes, p, list("abcdef"), truth, "kind", most=3) is axes
+    assert read_texts(axes.texts) == shown
+    assert axes.get_title("left") == "kind"
+    expected = [p["abcdef".index(text[0])] for text in shown]
+    assert [bar.get_width() for bar in axes.patches] == expected
+    hatched = [bool(bar.get_hatch()) for bar in axes.patches]
+    assert hatched == ["true" in text for text in shown]
 
 
-def test_live_losses(axes):
+def test_draw_live_losses(axes):
     train = pd.Series([4, 2, 3, 1.0], [0.5, 1, 1.5, 2])
-    assert plots.live_losses(axes, train, pd.Series([2.5], [1]), 3.7, 0.1, window=2) is axes
-    drawn = lines(axes)
-    assert legend(axes) == list(drawn) == ["train, each batch", "train, mean of 2", "validation", "ceiling 3.700", "floor 0.100"]
-    draws(drawn["train, each batch"], train.index, train)
-    draws(drawn["train, mean of 2"], train.index, [4, 3, 2.5, 2])
-    draws(drawn["validation"], [1], [2.5])
-    draws(drawn["ceiling 3.700"], [0, 1], [3.7, 3.7])
-    assert axes.get_yscale() == "log" and axes.get_xlim()[0] == 0 and axes.get_xlim()[1] >= 2 and "nats" in axes.get_ylabel()
+    validation = pd.Series([2.5], [1])
+    assert plots.draw_live_losses(axes, train, validation, 3.7, 0.1, window=2) is axes
+    drawn = read_lines(axes)
+    expected = {
+        "train, each batch": (train.index, train),
+        "train, mean of 2": (train.index, [4, 3, 2.5, 2]),
+        "validation": ([1], [2.5]),
+        "ceiling 3.700": ([0, 1], [3.7, 3.7]),
+        "floor 0.100": ([0, 1], [0.1, 0.1]),
+    }
+    assert read_legend(axes) == list(drawn) == list(expected)
+    for label, (x, y) in expected.items():
+        assert_draws(drawn[label], x, y)
+    assert axes.get_yscale() == "log"
+    assert "nats" in axes.get_ylabel()
+    start, end = axes.get_xlim()
+    assert start == 0
+    assert end >= 2
 
 
-def test_live_losses_before_the_first_batch(axes):
-    nothing = pd.Series(dtype=float)
-    plots.live_losses(axes, nothing, nothing, None, None, window=2)
-    assert legend(axes) == ["train, each batch", "train, mean of 2", "validation"]
+# -- the benchmark
+
+
+def test_draw_speed_by_batch(axes):
+    speeds = {"ours": 40.0, "plain": 10.0}
+    sizes = [(batch, d_model) for d_model in (32, 64) for batch in (16, 64)]
+    rows = [
+        ("forms", name, batch, d_model, speed * batch / d_model)
+        for name, speed in speeds.items()
+        for batch, d_model in sizes
+    ]
+    rows.append(("growth", "carry", np.nan, np.nan, 1.0))
+    table = pd.DataFrame(rows, columns=["part", "name", "batch", "d_model", "value"])
+    assert plots.draw_speed_by_batch(axes, table) is axes
+    drawn = read_lines(axes)
+    labels = ["ours, 32", "ours, 64", "plain, 32", "plain, 64"]
+    assert read_legend(axes) == list(drawn) == labels
+    assert_draws(drawn["plain, 64"], [16, 64], [2.5, 10])
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+    assert read_texts(axes.get_xticklabels()) == ["16", "64"]
+
+
+def test_draw_growth(axes):
+    rows = [
+        ("growth", "streams", 1, 5.0),
+        ("growth", "streams", 4, 10.0),
+        ("growth", "ids", 25, 8.0),
+        ("growth", "ids", 200, 12.0),
+        ("exponent of growth", "ids", 200, 0.3),
+    ]
+    table = pd.DataFrame(rows, columns=["part", "name", "size", "value"])
+    assert plots.draw_growth(axes, table) is axes
+    drawn = read_lines(axes)
+    assert read_legend(axes) == list(drawn) == ["streams, from 1", "ids, from 25", "in proportion"]
+    assert_draws(drawn["streams, from 1"], [1, 4], [1, 2])
+    assert_draws(drawn["ids, from 25"], [1, 8], [1, 1.5])
+    assert_draws(drawn["in proportion"], [1, 8], [1, 8])
+
+
+# -- colours, markers and lines come from one place
+
+
+LOOK_WORDS = {"color", "colors", "c", "facecolor", "edgecolor", "linecolor", "cmap", "fmt", "ls"}
+LOOK_WORDS |= {"markerfacecolor", "markeredgecolor", "marker", "linestyle", "linestyles"}
+
+
+def find_own_looks(source: str) -> list[str]:
+    """The colours, markers and line styles that functions spell out, in a module's source."""
+    found = []
+    for function in ast.walk(ast.parse(source)):
+        if isinstance(function, ast.FunctionDef):
+            for node in ast.walk(function):
+                found += [one.value for one in list_looks(node) if is_look(one)]
+    return found
+
+
+def list_looks(node: ast.AST) -> list[ast.AST]:
+    """Where in a node of a syntax tree a look would stand."""
+    if isinstance(node, ast.Constant) and is_named_colour(node.value):
+        return [node]
+    if isinstance(node, ast.keyword) and node.arg in LOOK_WORDS:
+        return [node.value]
+    if isinstance(node, ast.Dict):
+        pairs = zip(node.keys, node.values, strict=True)
+        return [value for key, value in pairs if getattr(key, "value", None) in LOOK_WORDS]
+    if isinstance(node, ast.Subscript):  # "osD^"[i]
+        return [node.value]
+    if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".plot"):
+        return node.args[2:]  # "o-"
+    return []
+
+
+def is_named_colour(value: object) -> bool:
+    """Not the single letters: in a string of its own a "y" is an axis more often than a yellow."""
+    return isinstance(value, str) and len(value) > 1 and is_color_like(value)
+
+
+def is_look(node: ast.AST) -> bool:
+    text = getattr(node, "value", None)
+    return isinstance(text, str) and text != ""
+
+
+def test_no_function_has_a_look_of_its_own():
+    assert not find_own_looks(inspect.getsource(plots))
+
+
+@pytest.mark.parametrize(
+    "statement, look",
+    [
+        ("axes.plot(x, y, color='#E69F00')", "#E69F00"),
+        ("colours = ('#cccccc', BLUE)", "#cccccc"),
+        ("axes.hlines(y, low, high, colors='k')", "k"),
+        ("axes.text(0, 0, text, color='white')", "white"),
+        ("axes.plot(x, y, 'o-', color=BLUE)", "o-"),
+        ("axes.plot(x, y, marker='osD^'[i % 4])", "osD^"),
+        ("look = {'linestyle': '--'}", "--"),
+        ("axes.errorbar(x, y, xerr=z, fmt='D')", "D"),
+        ("axes.imshow(values, cmap='Blues')", "Blues"),
+    ],
+)
+def test_a_look_of_its_own_is_found(statement, look):
+    assert look in find_own_looks(f"def draw(axes):\n    {statement}")
+
+
+HEX = r"#[0-9A-Fa-f]{3,8}\b"
+
+
+def test_colours_are_named_once_and_before_the_first_function():
+    source = inspect.getsource(plots)
+    head, functions = source.split("\ndef ", 1)
+    colours = re.findall(HEX, head)
+    assert len(colours) == len(set(colours)) >= len(plots.COLOURS)
+    assert not re.findall(HEX, functions)
+
+
+EIGHT = "abcdefgh"
+
+
+def draw_eight_gradients(axes) -> None:
+    plots.draw_gradient_norms(axes, make_columns(EIGHT))
+
+
+def draw_eight_columns(axes) -> None:
+    plots.draw_curves(axes, make_columns(EIGHT), "Eight", "epoch", "loss (nats)")
+
+
+def draw_eight_categories(axes) -> None:
+    curves = {("run", name, "train"): make_curve(1, 1) for name in EIGHT}
+    plots.draw_loss_curves(axes, curves, pd.DataFrame(), "loss (nats)")
+
+
+def draw_eight_forms(axes) -> None:
+    table = pd.DataFrame({"name": list(EIGHT), "value": 1.0})
+    plots.draw_speed_by_batch(axes, table.assign(part="forms", batch=16, d_model=32))
+
+
+def draw_eight_that_grow(axes) -> None:
+    table = pd.DataFrame({"name": list(EIGHT), "value": 1.0})
+    plots.draw_growth(axes, table.assign(part="growth", size=1))
+
+
+def draw_eight_reliabilities(axes) -> None:
+    table = pd.DataFrame({"predicted": [0.5], "observed": [0.5]})
+    plots.draw_reliability(axes, dict.fromkeys(EIGHT, table))
+
+
+def draw_eight_runs(axes) -> None:
+    rows = [(run, "kind", 0.1, 0.1) for run in EIGHT]
+    plots.draw_runs_against_the_first(axes, pd.DataFrame(rows, columns=AGAINST), "Eight")
+
+
+DRAW_EIGHT = [
+    draw_eight_gradients,
+    draw_eight_columns,
+    draw_eight_categories,
+    draw_eight_forms,
+    draw_eight_that_grow,
+    draw_eight_reliabilities,
+    draw_eight_runs,
+]
+
+
+@pytest.mark.parametrize("draw", DRAW_EIGHT)
+def test_eight_series_have_the_eight_looks_of_the_module(axes, draw):
+    draw(axes)
+    lines = [line for line in axes.lines if line.get_marker() in plots.MARKERS]
+    assert read_markers(lines[:8]) == list(plots.MARKERS)
+    assert read_colours(lines[:8]) == list(plots.COLOURS)
+
+
+def test_the_eight_looks_are_eight():
+    assert len(plots.MARKERS) == len(set(plots.MARKERS)) == 8
+    assert len(plots.COLOURS) == len({to_hex(colour) for colour in plots.COLOURS}) == 8
+
+
+# -- a legend names what is drawn, and nothing else
+
+
+BLANK = pd.Series(dtype=float)
+
+
+def make_ladder(**columns) -> pd.DataFrame:
+    losses = dict.fromkeys(["ceiling", "marginal", "copy_last", "markov", "model", "floor"], 1.0)
+    return pd.DataFrame({"category": ["kind"], **losses} | columns)
+
+
+def draw_ladder(axes, *blank: str) -> None:
+    plots.draw_category_ladder(axes, make_ladder(**dict.fromkeys(blank, np.nan)))
+
+
+def draw_live(axes, train=BLANK, validation=BLANK, ceiling=None, floor=None) -> None:
+    plots.draw_live_losses(axes, train, validation, ceiling, floor, window=2)
+
+
+def draw_epochs(axes, blank: str) -> None:
+    table = {"epoch": [0, 1], "train": 2.0, "validation": 1.0, "best": [False, True]}
+    plots.draw_loss_per_epoch(axes, pd.DataFrame(table | {blank: np.nan}))
+
+
+def draw_gradients(axes) -> None:
+    norms = pd.DataFrame({"Actor": [1.0, 2.0], "Time": np.nan})
+    plots.draw_gradient_norms(axes, norms)
+
+
+def draw_columns(axes) -> None:
+    table = pd.DataFrame({"one": [1.0, 2.0], "two": np.nan, "three": 3.0})
+    plots.draw_curves(axes, table, "Three", "epoch", "loss (nats)")
+
+
+def draw_reliabilities(axes) -> None:
+    one = pd.DataFrame({"predicted": [0.5], "observed": [0.5]})
+    two = pd.DataFrame({"predicted": [0.5], "observed": [np.nan]})
+    plots.draw_reliability(axes, {"one": one, "two": two})
+
+
+def draw_runs(axes) -> None:
+    rows = [("a", "kind", 0.1, 0.1), ("b", "kind", np.nan, 0.1)]
+    plots.draw_runs_against_the_first(axes, pd.DataFrame(rows, columns=AGAINST), "Runs")
+
+
+def draw_gaps(axes, *gaps: float) -> None:
+    table = pd.DataFrame({"what": "kind", "gap": gaps, "standard_error": 0.01})
+    plots.draw_leak_alarm(axes, table)
+
+
+def draw_vectors(axes, carry: int) -> None:
+    plots.draw_last_vectors(axes, ["Actor"], np.ones((1, 3), bool), carry)
+
+
+def draw_forms(axes) -> None:
+    table = pd.DataFrame({"name": ["ours", "plain"], "value": [1.0, np.nan]})
+    plots.draw_speed_by_batch(axes, table.assign(part="forms", batch=16, d_model=32))
+
+
+def draw_growing(axes) -> None:
+    table = pd.DataFrame({"name": ["ids", "carry"], "value": [1.0, np.nan]})
+    plots.draw_growth(axes, table.assign(part="growth", size=1))
+
+
+TRAIN = pd.Series([4.0, 2.0], [0.5, 1.0])
+OF_TRAIN = ["train, each batch", "train, mean of 2"]
+CEILING, BASELINE, MODEL = "ceiling: guessing", "best baseline", "model"
+FLOOR = "floor: nothing beats it"
+
+
+@pytest.mark.parametrize(
+    "draw, given, named",
+    [
+        (draw_ladder, ["floor"], [CEILING, BASELINE, MODEL]),
+        (draw_ladder, ["ceiling"], [BASELINE, MODEL, FLOOR]),
+        (draw_ladder, ["marginal", "copy_last", "markov"], [CEILING, MODEL, FLOOR]),
+        (draw_ladder, ["model", "floor"], [CEILING, BASELINE]),
+        (draw_epochs, ["validation"], ["train"]),
+        (draw_epochs, ["train"], ["validation", "best, epoch 1"]),
+        (draw_gradients, [], ["Actor"]),
+        (draw_columns, [], ["one", "three"]),
+        (draw_reliabilities, [], ["as often as said", "one"]),
+        (draw_runs, [], ["a"]),
+        (draw_gaps, [0.1, 0.2], ["floor", "no alarm"]),
+        (draw_gaps, [-0.1, np.nan], ["floor", "below the floor: a leak"]),
+        (draw_gaps, [np.nan], ["floor"]),
+        (draw_vectors, [1], ["goes on", "encoded, stays behind"]),
+        (draw_vectors, [3], ["goes on"]),
+        (draw_live, [TRAIN], OF_TRAIN),
+        (draw_live, [TRAIN, TRAIN * np.nan], OF_TRAIN),
+        (draw_live, [BLANK, BLANK, 3.7], ["ceiling 3.700"]),
+        (draw_live, [TRAIN, BLANK, np.nan, np.nan], OF_TRAIN),
+        (draw_live, [TRAIN, BLANK, None, 0.0], OF_TRAIN),  # the scale is logarithmic
+        (draw_forms, [], ["ours, 32"]),
+        (draw_growing, [], ["ids, from 1", "in proportion"]),
+    ],
+)
+def test_a_series_without_a_value_is_neither_drawn_nor_named(axes, draw, given, named):
+    draw(axes, *given)
+    assert read_legend(axes) == named
+    labels = [one.get_label() for one in (*axes.lines, *axes.containers)]
+    labels = [label for label in labels if not label.startswith("_")]
+    assert sorted(labels) == sorted(named)
+
+
+def test_a_curve_or_a_level_without_a_value_is_neither_drawn_nor_named(axes):
+    curves = {
+        ("one", "kind", "train"): make_curve(2, 1),
+        ("two", "kind", "train"): make_curve(np.nan, np.nan),
+        ("three", "kind", "train"): make_curve(),
+        ("four", "kind", "train"): make_curve(4, 3),
+    }
+    levels = pd.DataFrame({"ceiling": [np.nan], "floor": [0.5]}, ["kind"])
+    plots.draw_loss_curves(axes, curves, levels, "loss (nats)")
+    assert read_names(axes) == ["one", "four"]
+    assert read_levels(axes.lines[2:3]) == [(0.5, plots.GREY, "--")]
+    assert len(axes.lines) == 6  # two curves with a line to their names, a level with a sample
+    assert read_texts(axes.texts) == ["one", "four", "floor"]
+
+
+def draw_nothing_known(axes) -> None:
+    plots.draw_gradient_norms(axes, pd.DataFrame({"Actor": [np.nan]}))
+
+
+@pytest.mark.parametrize("draw", [draw_live, draw_nothing_known])
+def test_a_figure_of_nothing_has_no_legend(axes, draw):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        draw(axes)
+    assert axes.get_legend() is None and not axes.lines
+
+
+def test_the_legend_of_an_earlier_drawing_goes(axes):
+    draw_live(axes, TRAIN)
+    assert read_legend(axes) == OF_TRAIN
+    for line in list(axes.lines):
+        line.remove()
+    draw_live(axes)
+    assert axes.get_legend() is None
 
 
 # -- what cannot be drawn
 
 TABLES = {
-    "loss_per_epoch": {"epoch": [0], "train": [1.0], "validation": [1.0], "best": [True]},
-    "category_ladder": {"category": ["kind"], "ceiling": [1.0], "marginal": [1.0], "copy_last": [1.0], "markov": [1.0], "model": [1.0], "floor": [1.0]},
-    "category_ranges": {"category": ["kind"], "min": [1.0], "max": [1.0]},
-    "leak_alarm": {"what": ["kind"], "gap": [1.0], "standard_error": [1.0]},
-    "runs_against_the_first": {"run": ["a"], "category": ["kind"], "difference": [1.0], "standard_error": [1.0]},
+    "draw_loss_per_epoch": {"epoch": [0], "train": [1.0], "validation": [1.0], "best": [True]},
+    "draw_category_ladder": make_ladder().to_dict("list"),
+    "draw_category_ranges": {"category": ["kind"], "min": [1.0], "max": [1.0]},
+    "draw_leak_alarm": {"what": ["kind"], "gap": [1.0], "standard_error": [1.0]},
+    "draw_runs_against_the_first": {
+        "run": ["a"],
+        "category": ["kind"],
+        "difference": [1.0],
+        "standard_error": [1.0],
+    },
 }
 
 
-def call(name: str, table) -> None:
-    getattr(plots, name)(Figure().subplots(), table, *["title"] * (name == "runs_against_the_first"))
+def draw_table(name: str, table) -> None:
+    title = ["title"] if name == "draw_runs_against_the_first" else []
+    getattr(plots, name)(make_axes(), table, *title)
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_without_a_column_or_a_row_is_refused_in_words(name):
     table = pd.DataFrame(TABLES[name])
-    call(name, table)
+    draw_table(name, table)
+    needed = ", ".join(table)
     for column in table:
-        with pytest.raises(InputError, match=f"no column '{column}'; it needs {', '.join(table)}, and has "):
-            call(name, table.drop(columns=column))
+        with pytest.raises(InputError, match=f"no column '{column}'; it needs {needed}, and has "):
+            draw_table(name, table.drop(columns=column))
     with pytest.raises(InputError, match="the table is empty"):
-        call(name, table[:0])
+        draw_table(name, table[:0])
     with pytest.raises(InputError, match=f"no column '{table.columns[0]}'.* has none"):
-        call(name, None)
+        draw_table(name, None)
 
 
-NOTHING, SERIES = pd.DataFrame(), pd.Series([1.0, 2.0], ["a", "b"])
+NOTHING, NO_COLUMN = pd.DataFrame(), pd.DataFrame(index=["a"])
+SERIES = pd.Series([1.0, 2.0], ["a", "b"])
+NEVER_BEST = pd.DataFrame(TABLES["draw_loss_per_epoch"] | {"best": [False]})
+NOT_OBSERVED = {"one": pd.DataFrame({"predicted": [1]})}
+HALVES = np.array([0.5, 0.5])
+SHAPE = [6, 5, 17, 8, 99]
+KNOWN = np.ones((1, 4), bool)
+DIFFER = "both must be of the same names, each once"
 
 
-@pytest.mark.parametrize("draw, said", [
-    (lambda axes: plots.loss_per_epoch(axes, pd.DataFrame(TABLES["loss_per_epoch"] | {"best": [False]})), "no epoch is the best"),
-    (lambda axes: plots.gradient_norms(axes, NOTHING), "norms of the gradients: the table is empty"),
-    (lambda axes: plots.stream_heat(axes, NOTHING), "heat: the table is empty"),
-    (lambda axes: plots.stream_heat(axes, pd.DataFrame(index=["a"])), "heat: the table is empty"),
-    (lambda axes: plots.reliability(axes, {"one": pd.DataFrame({"predicted": [1]})}), "reliability of one: no column 'observed'"),
-    (lambda axes: plots.two_orders(axes, SERIES, SERIES[:1]), "both must be of the same names"),
-    (lambda axes: plots.two_orders(axes, SERIES, SERIES.rename({"a": "c"})), "both must be of the same names"),
-    (lambda axes: plots.histories(axes, small_log(), np.zeros((7, 3), int), -1), "origin: must be the number of an event, 0 to "),
-    (lambda axes: plots.histories(axes, small_log(), np.zeros((7, 3), int), len(small_log())), "origin: must be the number of an event"),
-    (lambda axes: plots.histories(axes, small_log(), np.zeros((6, 3), int), 5), "a row for each of the 7 streams, found 6"),
-    (lambda axes: plots.predicted_values(axes, np.array([0.5, 0.5]), ["a"], None, "kind"), "found 1 names"),
-    (lambda axes: plots.predicted_values(axes, np.array([0.5, 0.5]), ["a", "b"], 2, "kind"), "the true value is one of them; found 2 names and 2"),
-    (lambda axes: plots.model_shapes(axes, STREAMS, 6, 5, 17, 8, 99, carry=7), "carry: must be 1 to 6"),
-    (lambda axes: plots.model_shapes(axes, [], 6, 5, 17, 8, 99), "found 1 of 0 streams"),
-    (lambda axes: plots.right_or_wrong(axes, np.ones((3, 2), bool), ["a"], "title"), "2 categories need as many names, found 1"),
-    (lambda axes: plots.last_vectors(axes, ["a"], np.ones((1, 4), bool), 0), "carry: must be 1 to 4"),
-    (lambda axes: plots.last_vectors(axes, ["a"], np.ones((1, 4), bool), 5), "carry: must be 1 to 4"),
-    (lambda axes: plots.last_vectors(axes, ["a"], np.ones((2, 4), bool), 1), "found 1 and 1 names"),
-])
-def test_what_cannot_be_drawn_is_refused_in_words(draw, said):
+def draw_some_histories(axes, streams: int, origin: int) -> None:
+    plots.draw_histories(axes, small_log(), np.zeros((streams, 3), int), origin)
+
+
+def draw_histories_after_the_end(axes) -> None:
+    draw_some_histories(axes, 7, len(small_log()))
+
+
+@pytest.mark.parametrize(
+    "draw, given, said",
+    [
+        (plots.draw_loss_per_epoch, [NEVER_BEST], "no epoch is the best"),
+        (plots.draw_gradient_norms, [NOTHING], "norms of the gradients: the table is empty"),
+        (plots.draw_stream_heat, [NOTHING], "heat: the table is empty"),
+        (plots.draw_stream_heat, [NO_COLUMN], "heat: the table is empty"),
+        (plots.draw_reliability, [NOT_OBSERVED], "reliability of one: no column 'observed'"),
+        (plots.draw_two_orders, [SERIES, SERIES[:1]], DIFFER),
+        (plots.draw_two_orders, [SERIES, SERIES.rename({"a": "c"})], DIFFER),
+        (plots.draw_two_orders, [SERIES[["a", "a"]], SERIES[["a", "a"]]], DIFFER),
+        (draw_some_histories, [7, -1], "origin: must be the number of an event, 0 to "),
+        (draw_histories_after_the_end, [], "origin: must be the number of an event"),
+        (draw_some_histories, [6, 5], "a row for each of the 7 streams, found 6"),
+        (plots.draw_predicted_values, [HALVES, ["a"], None, "kind"], "found 1 names"),
+        (
+            plots.draw_predicted_values,
+            [HALVES, ["a", "b"], 2, "kind"],
+            "the true value is one of them; found 2 names and 2",
+        ),
+        (plots.draw_model_shapes, [STREAMS, *SHAPE, 7], "carry: must be 1 to 6"),
+        (plots.draw_model_shapes, [[], *SHAPE], "found 1 of 0 streams"),
+        (
+            plots.draw_right_or_wrong,
+            [np.ones((3, 2), bool), ["a"], "title"],
+            "2 categories need as many names, found 1",
+        ),
+        (plots.draw_last_vectors, [["a"], KNOWN, 0], "carry: must be 1 to 4"),
+        (plots.draw_last_vectors, [["a"], KNOWN, 5], "carry: must be 1 to 4"),
+        (plots.draw_last_vectors, [["a"], KNOWN[[0, 0]], 1], "found 1 and 1 names"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_in_words(draw, given, said):
     with pytest.raises(InputError, match=re.escape(said)):
-        draw(Figure().subplots())
-
-
-def test_speed_by_batch(axes):
-    rows = [{"part": "forms", "name": name, "batch": batch, "d_model": d_model, "value": value * batch / d_model}
-            for name, value in (("ours", 40.0), ("plain", 10.0)) for d_model in (32, 64) for batch in (16, 64)]
-    plots.speed_by_batch(axes, pd.DataFrame([*rows, {"part": "growth", "name": "carry", "size": 1, "value": 1.0}]))
-    drawn = lines(axes)
-    assert legend(axes) == list(drawn) == ["ours, 32", "ours, 64", "plain, 32", "plain, 64"]
-    draws(drawn["plain, 64"], [16, 64], [2.5, 10])
-    assert axes.get_xscale() == axes.get_yscale() == "log" and ticks(axes.get_xticklabels()) == ["16", "64"]
-
-
-def test_growth(axes):
-    rows = [{"part": "growth", "name": name, "size": size, "value": value} for name, size, value in
-            (("streams", 1, 5.0), ("streams", 4, 10.0), ("ids", 25, 8.0), ("ids", 200, 12.0))]
-    plots.growth(axes, pd.DataFrame([*rows, {"part": "exponent of growth", "name": "ids", "size": 200, "value": 0.3}]))
-    drawn = lines(axes)
-    assert legend(axes) == list(drawn) == ["streams, from 1", "ids, from 25", "in proportion"]
-    draws(drawn["streams, from 1"], [1, 4], [1, 2])
-    draws(drawn["ids, from 25"], [1, 8], [1, 1.5])
-    draws(drawn["in proportion"], [1, 8], [1, 8])
+        draw(make_axes(), *given)

@@ -1,6 +1,6 @@
 """Safe by default: no code runs from data, nothing is fetched, names from a log stay names, and the notebooks are for one reader."""
+
 import ast
-import dataclasses
 import inspect
 import json
 import os
@@ -23,14 +23,15 @@ from ipywidgets import HTML, HTMLMath
 from matplotlib.cbook import is_math_text
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from small import SOURCE, STEPS, small_config
 
 from helpers import plots
 from helpers.events import TEST, TRAIN, VALIDATION, Log, read_log
 from helpers.schema import LogMapping, Source, Stream
-from helpers.training import Data, Trainer, show
-from helpers.widgets import AttentionExplorer, LiveRun, LossExplorer, history_rows, reading
+from helpers.tools.train import show
+from helpers.training import Data, Trainer
+from helpers.widgets import AttentionExplorer, LiveRun, LossExplorer, history_rows, read_attention
 from helpers.windows import Windows
-from small import SOURCE, STEPS, small_config
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "helpers").glob("*.py"))
@@ -38,12 +39,53 @@ MODULES = sorted((ROOT / "helpers").glob("*.py"))
 
 # -- what the package never does
 
-MODULES_REFUSED = {"pickle", "dill", "cloudpickle", "marshal", "shelve", "joblib", "yaml", "subprocess", "ctypes", "importlib",
-                   "socket", "ssl", "urllib", "http", "ftplib", "smtplib", "xmlrpc", "requests", "httpx", "aiohttp", "fsspec"}
-CALLS_REFUSED = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "os.startfile", "torch.save", "torch.hub.load"}
+MODULES_REFUSED = {
+    "pickle",
+    "dill",
+    "cloudpickle",
+    "marshal",
+    "shelve",
+    "joblib",
+    "yaml",
+    "subprocess",
+    "ctypes",
+    "importlib",
+    "socket",
+    "ssl",
+    "urllib",
+    "http",
+    "ftplib",
+    "smtplib",
+    "xmlrpc",
+    "requests",
+    "httpx",
+    "aiohttp",
+    "fsspec",
+}
+CALLS_REFUSED = {
+    "eval",
+    "exec",
+    "compile",
+    "__import__",
+    "os.system",
+    "os.popen",
+    "os.startfile",
+    "torch.save",
+    "torch.hub.load",
+}
 BY_ITS_MODULE = {"torch.load", "numpy.load"}  # so that the check below sees how it is called
-ENDINGS_REFUSED = ("read_pickle", "to_pickle", "read_html", "read_sql", "urlopen", "import_module", "init_process_group")
-WORKERS = "training.py: init_process_group in join_workers"  # which torchrun alone brings about, to meet its other processes
+ENDINGS_REFUSED = (
+    "read_pickle",
+    "to_pickle",
+    "read_html",
+    "read_sql",
+    "urlopen",
+    "import_module",
+    "init_process_group",
+)
+WORKERS = (
+    "workers.py: init_process_group in join_workers"  # to meet the others, where torchrun asks
+)
 
 
 def dotted(node: ast.AST) -> str:
@@ -56,37 +98,88 @@ def dotted(node: ast.AST) -> str:
 def unsafe(source: str) -> list[str]:
     """What is refused above, as "what" or "what in function"."""
     found, tree = [], ast.parse(source)
-    of = {id(node): f" in {function.name}" for function in ast.walk(tree) if isinstance(function, ast.FunctionDef) for node in ast.walk(function)}
+    of = {
+        id(node): f" in {function.name}"
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+    }
     for node in ast.walk(tree):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        names = (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
         found += [name for name in names if name.split(".")[0] in MODULES_REFUSED]
         if isinstance(node, ast.ImportFrom):
-            found += [alias.name for alias in node.names if f"{node.module}.{alias.name}" in CALLS_REFUSED | BY_ITS_MODULE or alias.name in ENDINGS_REFUSED]
+            found += [
+                alias.name
+                for alias in node.names
+                if f"{node.module}.{alias.name}" in CALLS_REFUSED | BY_ITS_MODULE
+                or alias.name in ENDINGS_REFUSED
+            ]
         if isinstance(node, ast.Call):
-            name, options = dotted(node.func), {keyword.arg: getattr(keyword.value, "value", None) for keyword in node.keywords}
-            if name in CALLS_REFUSED or re.match(r"os\.(exec|spawn)", name) or name.split(".")[-1] in ENDINGS_REFUSED:
+            name, options = (
+                dotted(node.func),
+                {keyword.arg: getattr(keyword.value, "value", None) for keyword in node.keywords},
+            )
+            if (
+                name in CALLS_REFUSED
+                or re.match(r"os\.(exec|spawn)", name)
+                or name.split(".")[-1] in ENDINGS_REFUSED
+            ):
                 found.append(name.split(".")[-1] + of.get(id(node), ""))
-            if name == "torch.load" and options.get("weights_only") is not True or name in ("np.load", "numpy.load") and options.get("allow_pickle", False) is not False:
+            if (
+                name == "torch.load"
+                and options.get("weights_only") is not True
+                or name in ("np.load", "numpy.load")
+                and options.get("allow_pickle", False) is not False
+            ):
                 found.append(name)
     return found
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_no_module_runs_code_from_data_or_opens_a_connection(path):
-    assert [what for each in unsafe(path.read_text(encoding="utf-8")) if (what := f"{path.name}: {each}") != WORKERS] == []
+    assert [
+        what
+        for each in unsafe(path.read_text(encoding="utf-8"))
+        if (what := f"{path.name}: {each}") != WORKERS
+    ] == []
 
 
-@pytest.mark.parametrize("source", [
-    "import pickle", "from urllib.request import urlopen", "import a, requests.adapters", "eval(text)", "def f():\n    exec(text)", "import os\nos.system('ls')",
-    "from os import system", "from numpy import load", "torch.load(path)", "torch.load(path, weights_only=False)", "np.load(path, allow_pickle=True)", "pd.read_pickle(path)",
-    "yaml.load(text) if (yaml := __import__('yaml')) else 0", "torch.distributed.init_process_group()",
-])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pickle",
+        "from urllib.request import urlopen",
+        "import a, requests.adapters",
+        "eval(text)",
+        "def f():\n    exec(text)",
+        "import os\nos.system('ls')",
+        "from os import system",
+        "from numpy import load",
+        "torch.load(path)",
+        "torch.load(path, weights_only=False)",
+        "np.load(path, allow_pickle=True)",
+        "pd.read_pickle(path)",
+        "yaml.load(text) if (yaml := __import__('yaml')) else 0",
+        "torch.distributed.init_process_group()",
+    ],
+)
 def test_what_is_refused_would_be_found(source):
     assert unsafe(source)
 
 
 def test_what_is_harmless_is_not_refused():
-    assert unsafe("model.eval()\nnp.load(path)\ntorch.load(path, weights_only=True)\nre.compile(text)\nfrom helpers.schema import replace") == []
+    assert (
+        unsafe(
+            "model.eval()\nnp.load(path)\ntorch.load(path, weights_only=True)\nre.compile(text)\nfrom helpers.schema import replace"
+        )
+        == []
+    )
 
 
 OFFLINE = """
@@ -96,7 +189,7 @@ def refuse(event, given):
         print("REACHED OUT", event, given)
         raise OSError("no network here")
 sys.addaudithook(refuse)
-import helpers.training, helpers.widgets, helpers.course
+import helpers.training, helpers.widgets, helpers.tools.course
 from helpers.training import Trainer, read_config
 helpers.training.VALIDATION_WINDOWS = 50
 run = Trainer(read_config("data/working_run.json", {"epochs": 1, "batches": 2, "out": sys.argv[1]}), progress=False).fit()
@@ -108,17 +201,36 @@ socket.create_connection(("127.0.0.1", 9))
 
 
 def test_importing_reading_the_log_and_training_need_no_network(tmp_path):
-    ran = subprocess.run([sys.executable, "-c", OFFLINE, str(tmp_path / "run")], cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"},
-                         capture_output=True, encoding="utf-8")
+    ran = subprocess.run(
+        [sys.executable, "-c", OFFLINE, str(tmp_path / "run")],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        encoding="utf-8",
+    )
     quiet, said, after = ran.stdout.partition("now one that is refused")
-    assert re.search(r"trained 1 on \d{5}", quiet) and "REACHED OUT" not in quiet, ran.stdout + ran.stderr
+    assert re.search(r"trained 1 on \d{5}", quiet) and "REACHED OUT" not in quiet, (
+        ran.stdout + ran.stderr
+    )
     assert said and "REACHED OUT" in after  # it would have been seen
 
 
 # -- names that are not kind
 
-NAMES = ["<script>alert(1)</script>", "<img src=x onerror='alert(1)'>", "&amp; &lt;", r"$\frac{1}{2}$", r"$\frac$ and $", "two\nlines", "l" * 3000,
-         "\u202eעברית مرحبا", "🦆 👩‍🔧", "_hidden", "\"' onload=\"alert(1)", r"costs \$1 or $2"]
+NAMES = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror='alert(1)'>",
+    "&amp; &lt;",
+    r"$\frac{1}{2}$",
+    r"$\frac$ and $",
+    "two\nlines",
+    "l" * 3000,
+    "\u202eעברית مرحبا",
+    "🦆 👩‍🔧",
+    "_hidden",
+    '"\' onload="alert(1)',
+    r"costs \$1 or $2",
+]
 LOOKS = pytest.mark.filterwarnings("ignore:Glyph", "ignore:Matplotlib currently does not support")
 
 
@@ -127,11 +239,21 @@ def unkind_log(folder: Path) -> Log:
     """Columns, categories, streams and values all have such names."""
     rng, n = np.random.default_rng(0), 400
     values = {f"column {name}": rng.choice(NAMES, n) for name in NAMES}
-    frame = pd.DataFrame(values | {"<i>who</i>": rng.choice(NAMES[:4], n), "when": pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(n), "h")})
+    frame = pd.DataFrame(
+        values
+        | {
+            "<i>who</i>": rng.choice(NAMES[:4], n),
+            "when": pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(n), "h"),
+        }
+    )
     frame.to_csv(folder / "log.csv", index=False)
     categories = {name: Source(f"column {name}") for name in NAMES}
-    log = read_log(folder / "log.csv", LogMapping("<i>who</i>", "when", categories, {"any": NAMES[0]}))
-    log.streams = [Stream(name, name) for name in NAMES]  # a mapping refuses some of these as a stream's name
+    log = read_log(
+        folder / "log.csv", LogMapping("<i>who</i>", "when", categories, {"any": NAMES[0]})
+    )
+    log.streams = [
+        Stream(name, name) for name in NAMES
+    ]  # a mapping refuses some of these as a stream's name
     return log
 
 
@@ -140,7 +262,9 @@ def run(tmp_path_factory) -> Trainer:
     folder = tmp_path_factory.mktemp("unkind")
     log = unkind_log(folder)
     windows = {part: Windows(log, part, SOURCE, STEPS) for part in (TRAIN, VALIDATION, TEST)}
-    return Trainer(small_config(batches=3, out=str(folder / "run")), Data(log, windows, None), progress=False).fit()  # and its figures are saved
+    return Trainer(
+        small_config(batches=3, out=str(folder / "run")), Data(log, windows, None), progress=False
+    ).fit()  # and its figures are saved
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +291,14 @@ OURS = {("table",), ("tr",), ("tr", "style"), ("td", "style")}
 
 def assert_only_names(widget) -> None:
     """The widget's HTML has no tag but those of our table, and its figure no formula. (Lab reads formulas in HTMLMath, not in HTML.)"""
-    parts = [widget, *(one for part in getattr(widget, "children", ()) for one in (part, *getattr(part, "children", ())))]
+    parts = [
+        widget,
+        *(
+            one
+            for part in getattr(widget, "children", ())
+            for one in (part, *getattr(part, "children", ()))
+        ),
+    ]
     pages = [one.value for one in parts if isinstance(one, HTML) and one.value]
     assert not any(type(one) is HTMLMath for one in parts)
     assert pages
@@ -179,11 +310,16 @@ def assert_only_names(widget) -> None:
 def assert_no_formula(figure: Figure) -> None:
     figure.canvas.draw()
     texts = [text.get_text() for text in figure.findobj(Text)]
-    assert [text for text in texts if is_math_text(text) and not text.startswith(r"$\mathdefault")] == []  # but for 10 to a power at an axis
+    assert [
+        text for text in texts if is_math_text(text) and not text.startswith(r"$\mathdefault")
+    ] == []  # but for 10 to a power at an axis
 
 
 def test_the_check_of_widgets_can_fail():
-    assert not Tags("<table></table><img src=x onerror=y>").found <= OURS and not Tags("<td onclick=y>").found <= OURS
+    assert (
+        not Tags("<table></table><img src=x onerror=y>").found <= OURS
+        and not Tags("<td onclick=y>").found <= OURS
+    )
     figure = Figure()
     figure.text(0, 0, "$x$")
     with pytest.raises(AssertionError):
@@ -198,7 +334,10 @@ def test_unkind_names_in_the_loss_explorer(run, report, tmp_path):
     for name in NAMES:
         explorer.runs.value, explorer.categories.value = [name], [name]
         assert_only_names(explorer)
-        assert f"{name} of {name}, validation" in explorer.said and f"{name} of {name}" in Tags(explorer.words.value).text
+        assert (
+            f"{name} of {name}, validation" in explorer.said
+            and f"{name} of {name}" in Tags(explorer.words.value).text
+        )
     explorer.runs.value, explorer.categories.value = NAMES[:4], NAMES[:2]
     assert_only_names(explorer)
     explorer.search.value = NAMES[0]
@@ -213,19 +352,29 @@ def test_unkind_names_in_the_attention_explorer(run):
     for name in NAMES:
         explorer.category.value = explorer.stream.value = name
         assert_only_names(explorer)
-        assert name in Tags(explorer.events.value).text and f"{name}: " in Tags(explorer.words.value).text
-    shown = {cell for s in range(3) for row in history_rows(run.data.log, reading(run, explorer.origins[1]).events[s], np.ones(SOURCE), 0) for cell in row}
+        assert (
+            name in Tags(explorer.events.value).text
+            and f"{name}: " in Tags(explorer.words.value).text
+        )
+    shown = {
+        cell
+        for s in range(3)
+        for row in history_rows(
+            run.data.log, read_attention(run, explorer.origins[1]).events[s], np.ones(SOURCE), 0
+        )
+        for cell in row
+    }
     assert any("<script>" in cell for cell in shown)  # such values are among them
 
 
 @LOOKS
 def test_unkind_names_in_a_live_run(run, tmp_path):
-    live = LiveRun(dataclasses.replace(run.config, epochs=1, out=str(tmp_path / "<b>$x$ & co")), run.data)
+    live = LiveRun(run.config.change(epochs=1, out=str(tmp_path / "<b>$x$ & co")), run.data)
     live.start()
     live.wait(60)
     assert live.state == "Finished" and "<b>$x$ & co" in live.said
     assert_only_names(live)
-    failing = LiveRun(dataclasses.replace(run.config, model_checkpoint="<img src=x>"), run.data)
+    failing = LiveRun(run.config.change(model_checkpoint="<img src=x>"), run.data)
     failing.start()
     failing.wait(60)
     assert "<img src=x>: no such checkpoint" in failing.said
@@ -234,32 +383,67 @@ def test_unkind_names_in_a_live_run(run, tmp_path):
 
 def test_unkind_names_in_tables(run, report):
     page, text = report._repr_html_(), show(report)
-    assert not {"script", "img"} & {tag for tag, *_ in Tags(page).found} and "<script>" in Tags(page).text
+    assert (
+        not {"script", "img"} & {tag for tag, *_ in Tags(page).found}
+        and "<script>" in Tags(page).text
+    )
     assert "<script>alert(1)</script>" in text and all(len(line) for line in text.splitlines())
     assert pd.read_csv(Path(run.config.out) / "category_ranges.csv")["category"].tolist() == NAMES
 
 
 NUMBERS = pd.Series(np.linspace(0.1, 1, len(NAMES)), NAMES)
 FIGURES = {
-    "histories": lambda axes, run: plots.histories(axes, run.data.log, run.data.windows[TEST].history_index(run.data.windows[TEST].origins[:1])[0],
-                                                   run.data.windows[TEST].origins[0]),
-    "category_ladder": lambda axes, run: plots.category_ladder(axes, run.evaluation().report()),
-    "category_ranges": lambda axes, run: plots.category_ranges(axes, run.category_ranges()),
-    "gradient_norms": lambda axes, run: plots.gradient_norms(axes, pd.DataFrame([NUMBERS])),
-    "two_orders": lambda axes, run: plots.two_orders(axes, NUMBERS.rename("$a$"), NUMBERS[::-1].rename("$b$")),
-    "reliability": lambda axes, run: plots.reliability(axes, {name: pd.DataFrame({"predicted": [0.5], "observed": [0.5]}) for name in NAMES}),
-    "loss_curves": lambda axes, run: plots.loss_curves(axes, {(name, name, "train"): pd.Series([1.0]) for name in NAMES[2:10]}, pd.DataFrame(), "loss"),
-    "decoder_reads": lambda axes, run: plots.decoder_reads(axes, NUMBERS),
-    "history_weights": lambda axes, run: plots.history_weights(axes, pd.DataFrame({0: NUMBERS})),
-    "predicted_values": lambda axes, run: plots.predicted_values(axes, NUMBERS.to_numpy(), NAMES, 3, NAMES[3], most=12),
-    "model_shapes": lambda axes, run: plots.model_shapes(axes, NAMES, 6, 5, 12, 8, 99),
-    "right_or_wrong": lambda axes, run: plots.right_or_wrong(axes, np.eye(6, len(NAMES)) > 0, NAMES, "title"),
-    "leak_alarm": lambda axes, run: plots.leak_alarm(axes, pd.DataFrame({"what": NAMES, "gap": 0.1, "standard_error": 0.01})),
-    "last_vectors": lambda axes, run: plots.last_vectors(axes, NAMES, np.ones((len(NAMES), 6), bool), 1),
-    "curves": lambda axes, run: plots.curves(axes, pd.DataFrame([NUMBERS]), "title", "x", "y", {"$mark$": 0}),
-    "runs_against_the_first": lambda axes, run: plots.runs_against_the_first(
-        axes, pd.DataFrame({"run": NAMES, "category": NAMES, "difference": 0.1, "standard_error": 0.01}), "title"),
-    "stream_heat": lambda axes, run: plots.stream_heat(axes, pd.DataFrame(np.ones((12, 12)), NAMES, NAMES)),
+    "histories": lambda axes, run: plots.draw_histories(
+        axes,
+        run.data.log,
+        run.data.windows[TEST].history_index(run.data.windows[TEST].origins[:1])[0],
+        run.data.windows[TEST].origins[0],
+    ),
+    "category_ladder": lambda axes, run: plots.draw_category_ladder(
+        axes, run.evaluation().report()
+    ),
+    "category_ranges": lambda axes, run: plots.draw_category_ranges(axes, run.category_ranges()),
+    "gradient_norms": lambda axes, run: plots.draw_gradient_norms(axes, pd.DataFrame([NUMBERS])),
+    "two_orders": lambda axes, run: plots.draw_two_orders(
+        axes, NUMBERS.rename("$a$"), NUMBERS[::-1].rename("$b$")
+    ),
+    "reliability": lambda axes, run: plots.draw_reliability(
+        axes, {name: pd.DataFrame({"predicted": [0.5], "observed": [0.5]}) for name in NAMES}
+    ),
+    "loss_curves": lambda axes, run: plots.draw_loss_curves(
+        axes,
+        {(name, name, "train"): pd.Series([1.0]) for name in NAMES[2:10]},
+        pd.DataFrame(),
+        "loss",
+    ),
+    "decoder_reads": lambda axes, run: plots.draw_decoder_reads(axes, NUMBERS),
+    "history_weights": lambda axes, run: plots.draw_history_weights(
+        axes, pd.DataFrame({0: NUMBERS})
+    ),
+    "predicted_values": lambda axes, run: plots.draw_predicted_values(
+        axes, NUMBERS.to_numpy(), NAMES, 3, NAMES[3], most=12
+    ),
+    "model_shapes": lambda axes, run: plots.draw_model_shapes(axes, NAMES, 6, 5, 12, 8, 99),
+    "right_or_wrong": lambda axes, run: plots.draw_right_or_wrong(
+        axes, np.eye(6, len(NAMES)) > 0, NAMES, "title"
+    ),
+    "leak_alarm": lambda axes, run: plots.draw_leak_alarm(
+        axes, pd.DataFrame({"what": NAMES, "gap": 0.1, "standard_error": 0.01})
+    ),
+    "last_vectors": lambda axes, run: plots.draw_last_vectors(
+        axes, NAMES, np.ones((len(NAMES), 6), bool), 1
+    ),
+    "curves": lambda axes, run: plots.draw_curves(
+        axes, pd.DataFrame([NUMBERS]), "title", "x", "y", {"$mark$": 0}
+    ),
+    "runs_against_the_first": lambda axes, run: plots.draw_runs_against_the_first(
+        axes,
+        pd.DataFrame({"run": NAMES, "category": NAMES, "difference": 0.1, "standard_error": 0.01}),
+        "title",
+    ),
+    "stream_heat": lambda axes, run: plots.draw_stream_heat(
+        axes, pd.DataFrame(np.ones((12, 12)), NAMES, NAMES)
+    ),
 }
 
 
@@ -271,46 +455,84 @@ def test_unkind_names_in_a_figure(name, run):
     assert_no_formula(axes.figure)
     texts = [text.get_text() for text in axes.figure.findobj(Text) if text.get_visible()]
     assert any(r"\$\frac{1}" in text for text in texts) and max(map(len, texts)) < 99
-    assert any("_hidden" in text for text in texts)  # a legend leaves out what begins with an underscore
+    assert any(
+        "_hidden" in text for text in texts
+    )  # a legend leaves out what begins with an underscore
 
 
 def test_every_figure_with_names_has_been_given_unkind_ones():
-    figures = {name for name, one in inspect.getmembers(plots, inspect.isfunction) if one.__module__ == plots.__name__ and name[0] != "_"}
-    assert figures == FIGURES.keys() | {"loss_per_epoch", "gap_by_step", "live_losses", "speed_by_batch", "growth"}  # which name nothing of a log
+    figures = {
+        name
+        for name, one in inspect.getmembers(plots, inspect.isfunction)
+        if one.__module__ == plots.__name__ and name[0] != "_"
+    }
+    assert figures == FIGURES.keys() | {
+        "loss_per_epoch",
+        "gap_by_step",
+        "live_losses",
+        "speed_by_batch",
+        "growth",
+    }  # which name nothing of a log
 
 
 # -- the notebooks are for one reader
 
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """JupyterLab as `make lab` starts it, but for what a test needs: no browser, a port of its own, and root in a container."""
-    recipe, = re.findall(r"(?m)^lab:.*\n\t\$\(BIN\)/jupyter (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    (recipe,) = re.findall(
+        r"(?m)^lab:.*\n\t\$\(BIN\)/jupyter (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8")
+    )
     folder = tmp_path_factory.mktemp("jupyter")
-    own = {f"JUPYTER_{kind}_DIR": str(folder / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")}
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")} | own
+    own = {
+        f"JUPYTER_{kind}_DIR": str(folder / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")
+    }
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")
+    } | own
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    options = ["--no-browser", f"--port={port}", "--ServerApp.port_retries=0", *["--allow-root"] * (hasattr(os, "geteuid") and os.geteuid() == 0)]
+    options = [
+        "--no-browser",
+        f"--port={port}",
+        "--ServerApp.port_retries=0",
+        *["--allow-root"] * (hasattr(os, "geteuid") and os.geteuid() == 0),
+    ]
     with open(folder / "lab.log", "wb") as log:
-        server = subprocess.Popen([sys.executable, "-m", "jupyter", *recipe.split(), *options], cwd=ROOT, env=environment, stdout=log, stderr=log)
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyter", *recipe.split(), *options],
+            cwd=ROOT,
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
     try:
         until = time.monotonic() + 120
         while answer(port) is None:
-            assert server.poll() is None and time.monotonic() < until, (folder / "lab.log").read_text()
+            assert server.poll() is None and time.monotonic() < until, (
+                folder / "lab.log"
+            ).read_text()
             time.sleep(0.2)
-        about, = (folder / "runtime").glob("jpserver-*.json")
+        (about,) = (folder / "runtime").glob("jpserver-*.json")
         yield port, json.loads(about.read_text())
     finally:
         server.terminate()
         server.wait(30)
 
 
-def answer(port: int, path: str = "/api", token: str | None = None, host: str = "127.0.0.1") -> tuple[int, str] | None:
+def answer(
+    port: int, path: str = "/api", token: str | None = None, host: str = "127.0.0.1"
+) -> tuple[int, str] | None:
     """Status and address after redirections; None where nobody listens."""
-    request = urllib.request.Request(f"http://{host}:{port}{path}", headers={"Authorization": f"token {token}"} if token else {})
+    request = urllib.request.Request(
+        f"http://{host}:{port}{path}", headers={"Authorization": f"token {token}"} if token else {}
+    )
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as reply:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+            request, timeout=10
+        ) as reply:
             return reply.status, reply.url
     except urllib.error.HTTPError as error:
         return error.code, error.url
@@ -332,5 +554,9 @@ def test_the_notebooks_ask_for_a_token(lab):
 
 def test_the_notebooks_are_served_on_this_machine_alone(lab):
     port, about = lab
-    listening = {one.laddr.ip for one in psutil.Process(about["pid"]).net_connections("inet") if one.status == "LISTEN" and one.laddr.port == port}
+    listening = {
+        one.laddr.ip
+        for one in psutil.Process(about["pid"]).net_connections("inet")
+        if one.status == "LISTEN" and one.laddr.port == port
+    }
     assert listening and listening <= {"127.0.0.1", "::1"}

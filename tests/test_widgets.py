@@ -1,4 +1,8 @@
-"""The widgets without a browser: each control is moved by its value, then words, picture and axes are looked at."""
+"""The widgets without a browser.
+
+Each control is moved by its value, then words, picture and axes are looked at.
+"""
+
 import html
 import re
 import threading
@@ -11,24 +15,43 @@ import PIL.Image
 import pytest
 import torch
 from ipywidgets import HTML, HBox, Image, Label, VBox
+from ipywidgets.widgets.widget import _instances as ALIVE
 from matplotlib.figure import Figure
+from small import SOURCE, STEPS, small_config, small_data, small_log
 from traitlets import TraitError
 
 from helpers import plots, training, widgets
 from helpers.events import TEST, TRAIN, VALIDATION
-from helpers.losses import evaluate, multi_objective_loss
-from helpers.schema import InputError
-from helpers.training import Data, ModelConfig, Trainer, evenly_spaced
-from helpers.widgets import AttentionExplorer, LiveRun, LossExplorer, loss_curves, loss_tables, reading
-from helpers.world import Workplace, export
-from small import SOURCE, STEPS, small_config, small_data, small_log
+from helpers.losses import evaluate
+from helpers.support.errors import InputError
+from helpers.support.fast import category_losses_fast
+from helpers.tools.simulate import export
+from helpers.training import Data, ModelConfig, Trainer, pick_evenly
+from helpers.widgets import (
+    AttentionExplorer,
+    LiveRun,
+    LossExplorer,
+    loss_tables,
+    read_attention,
+    select_curves,
+)
+from helpers.world import Workplace
 
 MARKUP = "<b onclick=alert(1)>$x_1$ & co</b>"
 
 
 def lines(axes) -> dict:
     """Label -> (x, y) of each curve; what has no label of its own is none."""
-    return {line.get_label(): (line.get_xdata(), np.asarray(line.get_ydata(), float)) for line in axes.lines if line.get_label()[:1] not in ("", "_")}
+    return {
+        line.get_label(): (line.get_xdata(), np.asarray(line.get_ydata(), float))
+        for line in axes.lines
+        if line.get_label()[:1] not in ("", "_")
+    }
+
+
+def draws_level(axes, level: float) -> bool:
+    across = [line.get_ydata() for line in axes.lines if len(line.get_ydata()) == 2]
+    return any(np.allclose(ends, level) for ends in across)
 
 
 def moved(explorer, control, value) -> str:
@@ -57,7 +80,11 @@ def report(run) -> pd.DataFrame:
 @pytest.fixture
 def explorer(run, report, tmp_path) -> LossExplorer:
     history = pd.DataFrame(run.history)
-    return LossExplorer({"one": history, "two": history.assign(value=history["value"] + 0.25)}, report, tmp_path / "figures")
+    return LossExplorer(
+        {"one": history, "two": history.assign(value=history["value"] + 0.25)},
+        report,
+        tmp_path / "figures",
+    )
 
 
 @pytest.fixture
@@ -71,64 +98,129 @@ def test_every_control_has_a_label_and_no_markup_in_it(explorer, attention):
         parts = [one for one in controls(widget) if not isinstance(one, (VBox, HBox, HTML, Label))]
         assert sum(isinstance(one, Image) for one in parts) == 1
         for one in parts:
-            assert isinstance(one, Image) or one.description and not getattr(one, "description_allow_html", False)
+            assert (
+                isinstance(one, Image)
+                or one.description
+                and not getattr(one, "description_allow_html", False)
+            )
+
+
+@pytest.mark.parametrize("kind", ["loss", "attention", "live"])
+def test_a_widget_that_is_closed_leaves_nothing_behind(kind, run, report):
+    before = set(ALIVE)
+    if kind == "loss":
+        widget = LossExplorer({"one": pd.DataFrame(run.history)}, report)
+    elif kind == "attention":
+        widget = AttentionExplorer(run, run.data.windows[TRAIN].origins[:3])
+    else:
+        widget = LiveRun(small_config(), small_data())
+    assert len(ALIVE) > len(before) + 20
+    widget.close()
+    assert set(ALIVE) == before
+    widget.close()  # a second time does no harm
+
+
+def test_a_widget_that_is_refused_leaves_nothing_behind(run, report):
+    before = set(ALIVE)
+    for make in (lambda: LossExplorer({}, None), lambda: LiveRun({}), lambda: LossExplorer([], 1)):
+        with pytest.raises(InputError):
+            make()
+    with pytest.raises(InputError):
+        AttentionExplorer(run, "three")
+    assert set(ALIVE) == before
 
 
 # -- losses
 
+
 def test_the_loss_explorer_draws_what_the_history_says(explorer, run):
-    assert explorer.said.startswith("1 run, 1 category, epochs 0 to 5, validation: loss in nats; lines: markov, floor. Lowest: mean of one, ")
-    (x, y), = lines(explorer.axes).values()
+    assert explorer.said.startswith(
+        "1 run, 1 category, epochs 0 to 5, validation: loss in nats; lines: markov, floor. "
+        "Lowest: mean of one, "
+    )
+    ((x, y),) = lines(explorer.axes).values()
     epochs = run.epochs()
     assert x.tolist() == [0, 1, 2, 3, 4, 5]
     np.testing.assert_allclose(y, epochs["validation"])
-    assert f"{epochs['validation'].min():.4f} at epoch {epochs['validation'].idxmin()}." in explorer.said
+    assert (
+        f"{epochs['validation'].min():.4f} at epoch {epochs['validation'].idxmin()}."
+        in explorer.said
+    )
 
 
 def test_each_control_of_the_loss_explorer(explorer, report, run):
     rows = report.set_index("category")
-    history = pd.DataFrame(run.history).pivot(index="epoch", columns=["measure", "name"], values="value")
+    history = pd.DataFrame(run.history).pivot(
+        index="epoch", columns=["measure", "name"], values="value"
+    )
     assert "2 runs" in moved(explorer, explorer.runs, ["one", "two"])
-    assert set(lines(explorer.axes)) == {"one", "two"} and explorer.axes.get_title("left") == "mean, validation"
+    assert (
+        set(lines(explorer.axes)) == {"one", "two"}
+        and explorer.axes.get_title("left") == "mean, validation"
+    )
     assert "2 categories" in moved(explorer, explorer.categories, ["EventType", "HoursWorked"])
-    assert set(lines(explorer.axes)) == {"EventType\none", "HoursWorked\none", "EventType\ntwo", "HoursWorked\ntwo"}
+    assert set(lines(explorer.axes)) == {
+        "EventType\none",
+        "HoursWorked\none",
+        "EventType\ntwo",
+        "HoursWorked\ntwo",
+    }
     assert "epochs 2 to 4" in moved(explorer, explorer.epochs, (2, 4))
     assert lines(explorer.axes)["EventType\none"][0].tolist() == [2, 3, 4]
     assert "mean of 3 epochs" in moved(explorer, explorer.smoothing, 3)
     losses = history["validation", "HoursWorked"]
-    np.testing.assert_allclose(lines(explorer.axes)["HoursWorked\ntwo"][1], [losses.loc[e - 2:e].mean() + 0.25 for e in (2, 3, 4)])
+    np.testing.assert_allclose(
+        lines(explorer.axes)["HoursWorked\ntwo"][1],
+        [losses.loc[e - 2 : e].mean() + 0.25 for e in (2, 3, 4)],
+    )
     assert "train: " in moved(explorer, explorer.measure, "train")
     losses = history["train", "HoursWorked"]
-    np.testing.assert_allclose(lines(explorer.axes)["HoursWorked\none"][1], [losses.loc[e - 2:e].mean() for e in (2, 3, 4)])
+    np.testing.assert_allclose(
+        lines(explorer.axes)["HoursWorked\none"][1],
+        [losses.loc[e - 2 : e].mean() for e in (2, 3, 4)],
+    )
     assert "gap to the floor in nats" in moved(explorer, explorer.scale, "gap to the floor")
     floor = rows["floor"]["HoursWorked"]
-    np.testing.assert_allclose(lines(explorer.axes)["HoursWorked\none"][1], [losses.loc[e - 2:e].mean() - floor for e in (2, 3, 4)])
+    np.testing.assert_allclose(
+        lines(explorer.axes)["HoursWorked\none"][1],
+        [losses.loc[e - 2 : e].mean() - floor for e in (2, 3, 4)],
+    )
     assert "share of the ceiling" in moved(explorer, explorer.scale, "share of the ceiling")
-    np.testing.assert_allclose(lines(explorer.axes)["HoursWorked\none"][1], [losses.loc[e - 2:e].mean() / np.log(100) for e in (2, 3, 4)])
+    np.testing.assert_allclose(
+        lines(explorer.axes)["HoursWorked\none"][1],
+        [losses.loc[e - 2 : e].mean() / np.log(100) for e in (2, 3, 4)],
+    )
     for name, box in explorer.levels.items():
         level = rows[name]["HoursWorked"] / np.log(100)
-
-        def drawn() -> bool:
-            return any(np.allclose(line.get_ydata(), level) and len(line.get_ydata()) == 2 for line in explorer.axes.lines)
-        assert drawn() == box.value
+        assert draws_level(explorer.axes, level) == box.value
         moved(explorer, box, not box.value)
-        assert drawn() == box.value
+        assert draws_level(explorer.axes, level) == box.value
 
 
 def test_train_and_validation_are_told_apart_without_colour(explorer):
     explorer.measure.value = "both"
     train, validation = explorer.axes.lines[:2]
     assert (train.get_label(), validation.get_label()) == ("train", "validation")
-    assert train.get_linestyle() != validation.get_linestyle() and train.get_marker() != validation.get_marker()
+    assert (
+        train.get_linestyle() != validation.get_linestyle()
+        and train.get_marker() != validation.get_marker()
+    )
 
 
 def test_a_search_offers_what_fits_and_keeps_what_is_chosen(explorer):
     explorer.categories.value = ["EventType"]
     explorer.search.value = " MINUTE "
-    assert explorer.categories.options == ("EventType", "Time_Event_Minute", "Time_Reference_Minute")
+    assert explorer.categories.options == (
+        "EventType",
+        "Time_Event_Minute",
+        "Time_Reference_Minute",
+    )
     assert explorer.categories.value == ("EventType",) and "EventType of one" in explorer.said
     explorer.search.value = "no such"
-    assert explorer.categories.options == ("EventType",) and "No category's name holds “no such”." in explorer.said
+    assert (
+        explorer.categories.options == ("EventType",)
+        and "No category's name holds “no such”." in explorer.said
+    )
     explorer.search.value = ""
     assert len(explorer.categories.options) == 18
 
@@ -168,7 +260,9 @@ def test_what_the_report_lacks_is_said(run, report):
 
 def test_runs_of_other_lengths_and_categories_stand_side_by_side(run, report):
     history = pd.DataFrame(run.history)
-    explorer = LossExplorer({"long": history, "short": history.query("epoch < 3 and name != 'EventType'")}, report)
+    explorer = LossExplorer(
+        {"long": history, "short": history.query("epoch < 3 and name != 'EventType'")}, report
+    )
     explorer.runs.value, explorer.categories.value = ["long", "short"], ["EventType", "HoursWorked"]
     lengths = {label: len(x) for label, (x, _) in lines(explorer.axes).items()}
     assert lengths == {"EventType\nlong": 6, "HoursWorked\nlong": 6, "HoursWorked\nshort": 3}
@@ -183,12 +277,16 @@ def test_no_run_at_all(report):
 
 
 def test_names_from_a_log_are_drawn_and_said_as_they_are(run, report):
-    history = pd.DataFrame(run.history).replace({"name": {"EventType": MARKUP, "HoursWorked": "_hidden"}})
+    history = pd.DataFrame(run.history).replace(
+        {"name": {"EventType": MARKUP, "HoursWorked": "_hidden"}}
+    )
     explorer = LossExplorer({"<i>": history}, report.replace({"category": {"EventType": MARKUP}}))
     explorer.categories.value = [MARKUP, "_hidden"]
     assert "<" not in explorer.words.value and "&lt;i&gt;" in explorer.words.value
     explorer.categories.value = [MARKUP]
-    assert MARKUP in explorer.said and html.escape(MARKUP, quote=False) in explorer.words.value.replace("&quot;", '"').replace("&#x27;", "'")
+    assert MARKUP in explorer.said and html.escape(
+        MARKUP, quote=False
+    ) in explorer.words.value.replace("&quot;", '"').replace("&#x27;", "'")
     explorer.search.value = "<script>"
     assert "<" not in explorer.words.value
 
@@ -197,7 +295,10 @@ def test_figures_are_saved_beside_each_other_and_nowhere_else(explorer, tmp_path
     for number in (1, 2):
         explorer.save.click()
         assert explorer.said.endswith(f"figures/loss_explorer_{number}.png.")
-    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["loss_explorer_1.png", "loss_explorer_2.png"]
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
+        "loss_explorer_1.png",
+        "loss_explorer_2.png",
+    ]
     assert [path.name for path in tmp_path.iterdir()] == ["figures"]
 
 
@@ -211,41 +312,89 @@ def test_a_figure_that_cannot_be_saved_is_said(run, report, tmp_path):
 def test_the_curves_can_be_had_without_a_widget(explorer, run, report):
     explorer.measure.value, explorer.scale.value = "both", "gap to the floor"
     axes, rows = Figure().subplots(), report.set_index("category")
-    curves = loss_curves(loss_tables({"one": run.history}), rows, ["one"], ["mean"], ["train", "validation"], (0, 5), "gap to the floor")
-    plots.loss_curves(axes, curves, pd.DataFrame(), "gap (nats)")
+    curves = select_curves(
+        loss_tables({"one": run.history}),
+        rows,
+        ["one"],
+        ["mean"],
+        ["train", "validation"],
+        (0, 5),
+        "gap to the floor",
+    )
+    plots.draw_loss_curves(axes, curves, pd.DataFrame(), "gap (nats)")
     for label, (x, y) in lines(explorer.axes).items():
         np.testing.assert_allclose(lines(axes)[label], (x, y))
 
 
-@pytest.mark.parametrize("runs, said", [
-    ([1, 2], "runs: must be histories by name"),
-    ({"mine": []}, "history of 'mine': no column 'epoch'; it needs epoch, measure, name, value, and has none"),
-    ({"mine": pd.DataFrame({"epoch": [0], "loss": [1]})}, "history of 'mine': no column 'measure'"),
-    ({"mine": pd.DataFrame(columns=["epoch", "measure", "name", "value"])}, "history of 'mine': the table is empty"),
-    ({"mine": pd.DataFrame({"epoch": [3, 3], "measure": "train", "name": "EventType", "value": 1.0})}, "epoch 3 stands there twice"),
-])
+@pytest.mark.parametrize(
+    "runs, said",
+    [
+        ([1, 2], "runs: must be histories by name"),
+        (
+            {"mine": []},
+            "history of 'mine': no column 'epoch'; it needs epoch, measure, name, value, "
+            "and has none",
+        ),
+        (
+            {"mine": pd.DataFrame({"epoch": [0], "loss": [1]})},
+            "history of 'mine': no column 'measure'",
+        ),
+        (
+            {"mine": pd.DataFrame(columns=["epoch", "measure", "name", "value"])},
+            "history of 'mine': the table is empty",
+        ),
+        (
+            {
+                "mine": pd.DataFrame(
+                    {"epoch": [3, 3], "measure": "train", "name": "EventType", "value": 1.0}
+                )
+            },
+            "epoch 3 stands there twice",
+        ),
+    ],
+)
 def test_histories_that_are_none_are_refused_in_words(report, runs, said):
     with pytest.raises(InputError, match=re.escape(said)):
         LossExplorer(runs, report)
 
 
-@pytest.mark.parametrize("spoil, said", [
-    (lambda report: report.set_index("category"), "report: no column 'category'"),
-    (lambda report: report.drop(columns="markov"), "report: no column 'markov'; it needs category, ceiling,"),
-    (lambda report: report[:0], "report: the table is empty"),
-    (lambda report: None, "report: no column 'category'"),
-])
+@pytest.mark.parametrize(
+    "spoil, said",
+    [
+        (lambda report: report.set_index("category"), "report: no column 'category'"),
+        (
+            lambda report: report.drop(columns="markov"),
+            "report: no column 'markov'; it needs category, ceiling,",
+        ),
+        (lambda report: report[:0], "report: the table is empty"),
+        (lambda report: None, "report: no column 'category'"),
+    ],
+)
 def test_a_report_that_is_none_is_refused_in_words(run, report, spoil, said):
     with pytest.raises(InputError, match=re.escape(said)):
         LossExplorer({"one": run.history}, spoil(report))
 
 
 def test_a_scale_that_does_not_exist_is_refused_in_words(run, report):
-    with pytest.raises(InputError, match="scale: must be one of nats, share of the ceiling, gap to the floor, found 'bits'"):
-        loss_curves(loss_tables({"one": run.history}), report.set_index("category"), ["one"], ["mean"], ["train"], (0, 5), "bits")
+    with pytest.raises(
+        InputError,
+        match="scale: must be one of nats, share of the ceiling, gap to the floor, found 'bits'",
+    ):
+        select_curves(
+            loss_tables({"one": run.history}),
+            report.set_index("category"),
+            ["one"],
+            ["mean"],
+            ["train"],
+            (0, 5),
+            "bits",
+        )
 
 
-@pytest.mark.parametrize("control, value", [("runs", ["three"]), ("categories", ["no such"]), ("measure", "test"), ("scale", "bits")])
+@pytest.mark.parametrize(
+    "control, value",
+    [("runs", ["three"]), ("categories", ["no such"]), ("measure", "test"), ("scale", "bits")],
+)
 def test_a_menu_takes_only_what_it_offers(explorer, control, value):
     before = explorer.said
     with pytest.raises(TraitError, match="Invalid selection"):
@@ -255,12 +404,15 @@ def test_a_menu_takes_only_what_it_offers(explorer, control, value):
 
 # -- attention
 
+
 def test_a_reading_is_what_the_model_attends_to(run):
     windows = run.data.windows[TRAIN]
     origin = windows.origins[3]
-    read, batch = reading(run, origin), windows.batch(np.array([origin]))
+    read, batch = read_attention(run, origin), windows.batch(np.array([origin]))
     assert read.histories.shape == (2, 7, SOURCE) and read.states.shape == (2, STEPS, 7)
-    np.testing.assert_array_equal(np.isnan(read.histories), np.broadcast_to(~batch.known[0].numpy(), read.histories.shape))
+    np.testing.assert_array_equal(
+        np.isnan(read.histories), np.broadcast_to(~batch.known[0].numpy(), read.histories.shape)
+    )
     assert np.isnan(read.histories).any()  # this origin's histories are short
     np.testing.assert_allclose(np.nansum(read.histories, -1), 1, atol=1e-5)
     np.testing.assert_allclose(read.states.sum(-1), 1, atol=1e-5)
@@ -270,39 +422,73 @@ def test_a_reading_is_what_the_model_attends_to(run):
         np.testing.assert_allclose(ours, part.softmax(-1), atol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [{"carry": 3}, {"model": ModelConfig(8, 2, encoder_layers=2, decoder_layers=2)}])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"carry": 3},
+        {"model": ModelConfig(d_model=8, num_heads=2, encoder_layers=2, decoder_layers=2)},
+    ],
+)
 def test_a_reading_of_other_networks(shape):
     run = Trainer(small_config(**shape), small_data(), progress=False)
-    read = reading(run, run.data.windows[TEST].origins[0])
+    read = read_attention(run, run.data.windows[TEST].origins[0])
     assert read.states.shape == (2, STEPS, 7) and read.histories.shape == (2, 7, SOURCE)
-    np.testing.assert_allclose(read.states.sum(-1), 1, atol=1e-5)  # a stream that carries several states counts them together
+    np.testing.assert_allclose(
+        read.states.sum(-1), 1, atol=1e-5
+    )  # a stream that carries several states counts them together
     np.testing.assert_allclose(np.nansum(read.histories, -1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_reading_that_is_interrupted_leaves_the_model_in_its_mode(training, monkeypatch):
+    run = Trainer(small_config(), small_data(), progress=False)
+    run.model.train(training)
+    origin, modes = run.data.windows[TEST].origins[0], []
+
+    def interrupt(*given):
+        modes.append(run.model.training)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run.model, "decode", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            read_attention(run, origin)
+    assert modes == [False] and run.model.training == training
+    read_attention(run, origin)
+    assert run.model.training == training
 
 
 def test_each_control_of_the_attention_explorer(attention, run):
     log, origins = run.data.log, attention.origins
-    assert origins.tolist() == run.data.windows[TRAIN].origins[[3, 700, 40]].tolist()  # in the order given
+    assert (
+        origins.tolist() == run.data.windows[TRAIN].origins[[3, 700, 40]].tolist()
+    )  # in the order given
     assert "Origin 1 of 3: " in attention.said
     assert "Origin 2 of 3: " in moved(attention, attention.origin, 2)
     assert "Step 4, mean of all heads" in moved(attention, attention.step, 4)
     assert "head 2" in moved(attention, attention.head, 2)
     assert "HoursWorked: " in moved(attention, attention.category, "HoursWorked")
-    read, c = reading(run, origins[1]), run.names.index("HoursWorked")
+    read, c = read_attention(run, origins[1]), run.names.index("HoursWorked")
     bars, grid, values = attention.axes
     np.testing.assert_allclose([bar.get_width() for bar in bars.patches], read.states[1, 3])
     np.testing.assert_allclose(np.ma.filled(grid.images[0].get_array(), np.nan), read.histories[1])
     truth = log.table[int(read.batch.event[0, 3]), c]
-    assert f"true is {widgets.value_name(log, c, truth)}, expected with {read.probabilities[c][3, truth]:.2f}" in attention.said
+    expected = f"expected with {read.probabilities[c][3, truth]:.2f}"
+    assert f"true is {widgets.value_name(log, c, truth)}, {expected}" in attention.said
     assert sum("(true)" in text.get_text() for text in values.texts) == 1
     before = attention.events.value
     attention.stream.value = "Actor"
-    assert attention.events.value != before and attention.events.value.count("<tr") == SOURCE + 1  # all events and the head
+    assert (
+        attention.events.value != before and attention.events.value.count("<tr") == SOURCE + 1
+    )  # all events and the head
 
 
 def test_padding_shows_as_absent(attention, run):
-    assert (reading(run, attention.origins[0]).events == len(run.data.log)).any()
+    assert (read_attention(run, attention.origins[0]).events == len(run.data.log)).any()
     assert "absent: " in attention.events.value
-    assert np.isnan(np.ma.filled(attention.axes[1].images[0].get_array().astype(float), np.nan)).any()
+    assert np.isnan(
+        np.ma.filled(attention.axes[1].images[0].get_array().astype(float), np.nan)
+    ).any()
     assert attention.axes[1].patch.get_hatch()
     attention.origin.value = 2
     assert "absent: " not in attention.events.value
@@ -311,21 +497,35 @@ def test_padding_shows_as_absent(attention, run):
 def test_the_events_are_the_histories(attention, run):
     log, origin = run.data.log, int(attention.origins[1])
     events = run.data.windows[TRAIN].history_index(np.array([origin]))[0, 2][::-1]
-    told = widgets.history_rows(log, events[::-1], reading(run, origin).histories.mean(0)[2], 3)
-    assert [float(weight) for weight, *_ in told] == pytest.approx(reading(run, origin).histories.mean(0)[2][::-1], abs=0.006)
-    for (_, event, site, ago), number in zip(told, events):
+    told = widgets.history_rows(
+        log, events[::-1], read_attention(run, origin).histories.mean(0)[2], 3
+    )
+    assert [float(weight) for weight, *_ in told] == pytest.approx(
+        read_attention(run, origin).histories.mean(0)[2][::-1], abs=0.006
+    )
+    for (_, event, site, ago), number in zip(told, events, strict=True):
         kind, who = event.split(", ")
         assert kind == log.vocabularies["EventType"][log.table[number, 0]]
         assert log.vocabularies["RecipientRecordId"][log.table[number, 2]] in who
         assert site == (log.vocabularies["LocationRecordId"][log.table[number, 3]] or "unknown")
-        assert ago == plots._span((log.time[origin] - log.time[number]) / np.timedelta64(1, "h"))
-    attention.origin.value, attention.category.value, attention.stream.value = 2, "LocationRecordId", "Recipient"
+        assert ago == plots.tell_span(
+            (log.time[origin] - log.time[number]) / np.timedelta64(1, "h")
+        )
+    attention.origin.value, attention.category.value, attention.stream.value = (
+        2,
+        "LocationRecordId",
+        "Recipient",
+    )
     assert all(f">{html.escape(cell)}<" in attention.events.value for row in told for cell in row)
 
 
 def test_an_origin_is_read_once(attention, monkeypatch):
     read = []
-    monkeypatch.setattr(widgets, "reading", lambda run, origin: read.append(origin) or reading(run, origin))
+    monkeypatch.setattr(
+        widgets,
+        "read_attention",
+        lambda run, origin: read.append(origin) or read_attention(run, origin),
+    )
     for step, origin in ((2, 1), (3, 2), (4, 1), (5, 2)):
         attention.step.value, attention.origin.value = step, origin
     assert read == [attention.origins[1]]
@@ -357,15 +557,23 @@ def test_an_origin_that_begins_no_window_is_not_read(run):
     last = max(windows.origins.max() for windows in run.data.windows.values())
     for origin in (-1, last + 1, len(run.data.log), 10**9):
         with pytest.raises(InputError, match=f"origin: {origin} begins no window"):
-            reading(run, origin)
+            read_attention(run, origin)
 
 
 def test_sliders_stay_in_their_range(attention):
     attention.step.value, attention.origin.value = 0, 99
-    assert (attention.step.value, attention.origin.value) == (1, 3) and "Origin 3 of 3" in attention.said and "Step 1," in attention.said
+    assert (
+        (attention.step.value, attention.origin.value) == (1, 3)
+        and "Origin 3 of 3" in attention.said
+        and "Step 1," in attention.said
+    )
     attention.step.value = STEPS + 1
     assert attention.step.value == STEPS and f"Step {STEPS}," in attention.said
-    for control, value in ((attention.head, 3), (attention.category, "no such"), (attention.stream, "no such")):
+    for control, value in (
+        (attention.head, 3),
+        (attention.category, "no such"),
+        (attention.stream, "no such"),
+    ):
         with pytest.raises(TraitError, match="Invalid selection"):
             control.value = value
 
@@ -374,13 +582,20 @@ def test_values_from_a_log_are_shown_as_they_are(run, monkeypatch):
     log = run.data.log
     monkeypatch.setitem(log.vocabularies, "EventType", [None, *[f"{MARKUP}{i}" for i in range(9)]])
     explorer = AttentionExplorer(run, run.data.windows[TEST].origins[:1])
-    assert "<b" not in explorer.words.value and "<b" not in explorer.events.value and "&lt;b" in explorer.events.value
+    assert (
+        "<b" not in explorer.words.value
+        and "<b" not in explorer.events.value
+        and "&lt;b" in explorer.events.value
+    )
 
 
 def test_the_simulators_own_probability_is_told_where_it_is_known(run):
     floors = np.full(run.data.log.table.shape, 0.5)
     told = Trainer(run.config, Data(run.data.log, run.data.windows, floors), progress=False)
-    assert f"(the simulator: {np.exp(-0.5):.2f})" in AttentionExplorer(told, run.data.windows[TEST].origins[:1]).said
+    assert (
+        f"(the simulator: {np.exp(-0.5):.2f})"
+        in AttentionExplorer(told, run.data.windows[TEST].origins[:1]).said
+    )
     assert "simulator" not in AttentionExplorer(run, run.data.windows[TEST].origins[:1]).said
 
 
@@ -389,11 +604,16 @@ def test_frames_drawn_once_give_the_same_picture(attention):
     fast = attention.image.value
     attention._draw()
     with_frames = attention.image.value
-    one, two = (np.asarray(PIL.Image.open(BytesIO(data)).convert("L"), int) for data in (fast, with_frames))
-    assert (abs(one - two) > 64).mean() < 0.01  # but for lines of the frame that what is inside lies upon
+    one, two = (
+        np.asarray(PIL.Image.open(BytesIO(data)).convert("L"), int) for data in (fast, with_frames)
+    )
+    assert (
+        abs(one - two) > 64
+    ).mean() < 0.01  # but for lines of the frame that what is inside lies upon
 
 
 # -- a run under way
+
 
 def until(condition, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
@@ -417,9 +637,16 @@ def test_a_live_run_is_the_run_without_a_widget(tmp_path):
     before = live.image.value
     live.start()
     live.wait()
-    alone = Trainer(small_config(epochs=3, shuffle=True, schedule="cosine"), small_data(), progress=False).fit()
+    alone = Trainer(
+        small_config(epochs=3, shuffle=True, schedule="cosine"), small_data(), progress=False
+    ).fit()
     assert live.run.history == alone.history
-    assert live.said.startswith("Finished. Learning rate 0.001, carry 1; 3 of 3 epochs done. Train loss ") and live.image.value != before
+    assert (
+        live.said.startswith(
+            "Finished. Learning rate 0.001, carry 1; 3 of 3 epochs done. Train loss "
+        )
+        and live.image.value != before
+    )
     x, y = lines(live.axes)["validation"]
     assert x.tolist() == [1, 2, 3]
     np.testing.assert_allclose(y, alone.epochs()["validation"])
@@ -437,7 +664,11 @@ def test_the_controls_of_a_live_run_are_taken_at_the_start(live):
     until(lambda: live.run and live.run.epochs_done)
     live.carry.value = 2
     assert "The next start takes learning rate 0.02 and carry 2." in live.said
-    assert (live.run.config.learning_rate, live.run.config.carry, live.run.model.carry) == (0.02, 3, 3)
+    assert (live.run.config.learning_rate, live.run.config.carry, live.run.model.carry) == (
+        0.02,
+        3,
+        3,
+    )
 
 
 @pytest.mark.parametrize("slider, taken", [(0.0079432823, 0.008), (0.01, 0.01)])
@@ -454,16 +685,34 @@ def test_stopping_keeps_the_whole_epochs(live, tmp_path):
     until(lambda: live.run and live.run.epochs_done >= 2)
     live.stop()
     live.wait(60)
-    assert live.state == "Stopped" and live.said.startswith("Stopped. ") and f"Checkpoint and history are in {tmp_path / 'live'}" in live.said
+    assert (
+        live.state == "Stopped"
+        and live.said.startswith("Stopped. ")
+        and f"Checkpoint and history are in {tmp_path / 'live'}" in live.said
+    )
     done = live.run.epochs_done
     alone = Trainer(small_config(epochs=10_000), small_data(), progress=False)
     for _ in range(done):
         alone.epoch()
-    again = Trainer(small_config(epochs=10_000, model_checkpoint=str(tmp_path / "live" / "checkpoint.safetensors")), small_data(), progress=False)
-    for other in (live.run, again):  # in memory as on the disk, nothing is left of the epoch that was broken off
+    again = Trainer(
+        small_config(
+            epochs=10_000, model_checkpoint=str(tmp_path / "live" / "checkpoint.safetensors")
+        ),
+        small_data(),
+        progress=False,
+    )
+    for other in (
+        live.run,
+        again,
+    ):  # in memory as on the disk, nothing is left of the epoch that was broken off
         assert other.epochs_done == done and other.history == alone.history
-        assert all(torch.equal(ours, theirs) for ours, theirs in zip(other.model.parameters(), alone.model.parameters()))
-    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "live" / "history.csv"), pd.DataFrame(alone.history))
+        assert all(
+            torch.equal(ours, theirs)
+            for ours, theirs in zip(other.model.parameters(), alone.model.parameters(), strict=True)
+        )
+    pd.testing.assert_frame_equal(
+        pd.read_csv(tmp_path / "live" / "history.csv"), pd.DataFrame(alone.history)
+    )
     live.run.epoch()
     alone.epoch()
     assert live.run.history == alone.history  # and it goes on from there
@@ -503,6 +752,112 @@ def test_a_second_start_is_refused_while_one_is_under_way(live):
     assert live.run is not run and "second" not in live.said
 
 
+def test_a_run_that_is_stopping_is_not_paused(live):
+    live.start()
+    live.stop()
+    live.pause_button.click()
+    live.wait(60)
+    assert live.state == "Stopped"
+
+
+def started(config) -> LiveRun:
+    live = LiveRun(config, small_data())
+    live.start()
+    until(lambda: live.run and live.run.epochs_done)
+    return live
+
+
+def was_taken_over(old: LiveRun) -> bool:
+    told = old.state == "Stopped" and old.said.endswith(" A new run takes over.")
+    return told and not old._thread.is_alive()
+
+
+@pytest.mark.parametrize("paused", [False, True])
+@pytest.mark.parametrize("folder", ["live", None])
+def test_a_cell_that_is_run_again_takes_over(tmp_path, folder, paused):
+    out = str(tmp_path / folder) if folder else None
+    old = started(small_config(epochs=10_000, out=out))
+    if paused:
+        old.pause()
+    new = LiveRun(small_config(epochs=2, out=out), small_data())
+    assert was_taken_over(old) and old.pause_button.description == "Pause"
+    done = old.run.epochs_done
+    new.start()
+    new.wait(60)
+    assert new.state == "Finished" and "takes over" not in new.said
+    assert old.run.epochs_done == done and was_taken_over(old)
+
+
+def test_the_run_that_is_started_last_takes_over(tmp_path):
+    config = small_config(epochs=10_000, out=str(tmp_path / "live"))
+    same = small_config(epochs=10_000, out=str(tmp_path / "other" / ".." / "live"))
+    one, two = LiveRun(config, small_data()), LiveRun(same, small_data())
+    one.start()
+    until(lambda: one.run and one.run.epochs_done)
+    two.start()
+    assert was_taken_over(one)
+    until(lambda: two.run and two.run.epochs_done)
+    one.start()
+    assert was_taken_over(two)
+    until(lambda: one.run and one.run.epochs_done)
+    assert one.state == "Running" and "takes over" not in one.said
+    one.close()
+
+
+def test_runs_of_other_folders_go_on(tmp_path):
+    runs = []
+    for out in (str(tmp_path / "a"), str(tmp_path / "b"), None):
+        live = started(small_config(epochs=10_000, out=out))
+        live.pause()  # or three that train at once would wait long for each other
+        runs.append(live)
+    assert [live.state for live in runs] == ["Paused"] * 3
+    for live in runs:
+        assert live._thread.is_alive()
+        live.close()
+
+
+def test_a_run_that_has_ended_keeps_its_words(tmp_path):
+    config = small_config(epochs=1, out=str(tmp_path / "live"))
+    old = LiveRun(config, small_data())
+    old.start()
+    old.wait(60)
+    said = old.said
+    LiveRun(config, small_data()).start()
+    assert old.said == said and said.startswith("Finished.")
+
+
+def test_a_run_is_taken_over_while_it_reads_its_data(monkeypatch, tmp_path):
+    reading, go_on, trained = threading.Event(), threading.Event(), []
+
+    def load(config):
+        reading.set()
+        go_on.wait(60)
+        return small_data()
+
+    monkeypatch.setattr(widgets, "load_data", load)
+    monkeypatch.setattr(widgets, "Trainer", lambda *given, **more: trained.append(given))
+    config = small_config(out=str(tmp_path / "live"))
+    old = LiveRun(config)
+    old.start()
+    assert reading.wait(60)
+    threading.Timer(0.2, go_on.set).start()
+    LiveRun(config)
+    assert was_taken_over(old) and not trained
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_closing_ends_the_run(tmp_path, paused):
+    before, folder = set(ALIVE), tmp_path / "live"
+    live = started(small_config(epochs=10_000, out=str(folder)))
+    if paused:
+        live.pause()
+    live.close()
+    assert not live._thread.is_alive() and live.state == "Stopped"
+    assert set(ALIVE) == before
+    assert len(pd.read_csv(folder / "epochs.csv")) == live.run.epochs_done
+    assert not (folder / ".lock").exists()
+
+
 def test_nothing_to_pause_or_to_stop(live):
     live.pause_button.click()
     assert live.said == "Not started. There is nothing to pause."
@@ -511,10 +866,13 @@ def test_nothing_to_pause_or_to_stop(live):
     live.wait()
 
 
-@pytest.mark.parametrize("changes, said", [
-    ({"learning_rate": 0.1, "model_checkpoint": "no such file"}, "no such checkpoint"),
-    ({"log": "no_such.csv", "mapping": "no_such.json"}, "no such file"),
-])
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"learning_rate": 0.1, "model_checkpoint": "no such file"}, "no such checkpoint"),
+        ({"log": "no_such.csv", "mapping": "no_such.json"}, "no such file"),
+    ],
+)
 def test_an_error_is_said(changes, said):
     live = LiveRun(small_config(**changes), None if "log" in changes else small_data())
     live.start()
@@ -524,22 +882,39 @@ def test_an_error_is_said(changes, said):
     live.wait(60)
 
 
-@pytest.mark.parametrize("config, said", [
-    ("data/working_run.json", "config: must be a Config, such as read_config gives, found str"),
-    ({"epochs": 3}, "found dict"),
-    (small_config(carry=SOURCE + 1), f"this run, key 'carry': must be at most src_seq_len {SOURCE}"),
-    (small_config(learning_rate=-1.0), "this run, key 'learning_rate'"),
-    (small_config(batch_size=0), "this run, key 'batch_size'"),
-])
+@pytest.mark.parametrize(
+    "config, said",
+    [
+        ("data/working_run.json", "config: must be a Config, such as read_config gives, found str"),
+        ({"epochs": 3}, "found dict"),
+    ],
+)
 def test_a_configuration_that_is_none_is_refused_before_it_starts(config, said):
     with pytest.raises(InputError, match=re.escape(said)):
         LiveRun(config, small_data())
 
 
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"carry": SOURCE + 1}, f"key 'carry': must be at most src_seq_len {SOURCE}"),
+        ({"learning_rate": -1.0}, "key 'learning_rate'"),
+        ({"batch_size": 0}, "key 'batch_size'"),
+    ],
+)
+def test_a_configuration_that_cannot_work_is_refused_before_it_starts(changes, said):
+    with pytest.raises(InputError, match=re.escape(said)):
+        LiveRun(small_config(**changes), small_data())
+
+
 def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_its_whole_epochs(monkeypatch, tmp_path):
     live = LiveRun(small_config(epochs=9, out=str(tmp_path / "live")), small_data())
     factors = iter([1.0] * 8 + [np.nan] * 100)  # one a batch, five batches an epoch
-    monkeypatch.setattr(training, "multi_objective_loss", lambda *given: multi_objective_loss(*given) * next(factors))
+    monkeypatch.setattr(
+        training,
+        "category_losses_fast",
+        lambda *given: category_losses_fast(*given) * next(factors),
+    )
     live.start()
     live.wait(60)
     assert "is not finite; lower learning_rate" in live.said and "1 of 9 epochs done" in live.said
@@ -566,7 +941,13 @@ def test_the_floor_of_a_live_run_is_that_of_the_windows_it_validates_on():
     data = Data(small_log(), small_data().windows, floors)
     windows = data.windows[VALIDATION]
     run = Trainer(small_config(), data, progress=False)
-    checked = evaluate(run.model, windows, floors=floors, origins=evenly_spaced(windows.origins, 2000))
-    assert widgets.validation_floor(data) == pytest.approx(checked.losses["floor"][checked.counts].mean(), rel=1e-5)
-    assert f"floor {widgets.validation_floor(data):.3f}" in lines(LiveRun(small_config(), data).axes)
+    checked = evaluate(
+        run.model, windows, floors=floors, origins=pick_evenly(windows.origins, 2000)
+    )
+    assert widgets.validation_floor(data) == pytest.approx(
+        checked.losses["floor"][checked.counted].mean(), rel=1e-5
+    )
+    assert f"floor {widgets.validation_floor(data):.3f}" in lines(
+        LiveRun(small_config(), data).axes
+    )
     assert widgets.validation_floor(small_data()) is None

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 from matplotlib.figure import Figure
@@ -127,3 +130,32 @@ def lock_folder(folder: Path) -> Iterator[None]:
         with suppress(OSError):  # Windows removes it itself, when it is given back
             (folder / ".lock").unlink()
         lock.release()
+
+
+def read_floors(log: Path) -> np.ndarray:
+    """The floors of the built-in log, in the order of its rows: (events, C) nats.
+
+    They have to be of the log beside them.
+    """
+    path = log.with_name("floors.npz")
+    try:
+        with np.load(path) as file:
+            if int(file["log"]) == zlib.crc32(log.read_bytes()):
+                return file["floors"]
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+        pass
+    raise InputError(
+        f"{path}: not whole, or of another log than {log.name}; fetch both anew, or make them by "
+        f"python -m helpers.tools.simulate"
+    )
+
+
+def name_run_folder(path: str | Path) -> Path:
+    """Where a run of this configuration lies: build/runs/ and the configuration's name."""
+    name = Path(path).stem
+    if not name.strip("."):  # '...json' would lead out of build/runs
+        raise InputError(
+            f"{path}: a run's folder is named like its configuration, and this is dots alone; "
+            f"rename it or set 'out'"
+        )
+    return ROOT / "build" / "runs" / name

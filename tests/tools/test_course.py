@@ -1,5 +1,8 @@
 """The course as a whole: notebooks that run, the student edition, the slides."""
+
 import re
+import tomllib
+from fnmatch import fnmatch
 
 import nbformat
 import pytest
@@ -7,17 +10,19 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from test_notebooks import NOT_DONE, NOTEBOOKS, ROOT, cell, printed, slide_type, tags, text, tiny
 
-from helpers import course
-from helpers.course import WIDGET
+from helpers.tools import course
+from helpers.tools.course import WIDGET
 
 
 @pytest.fixture
 def path(tmp_path):
     """The tiny notebook as a file."""
     notebook = tiny()
-    notebook.cells[3].source += " Then wait."  # the three notes of the tiny notebook are alike otherwise
+    # The three notes of the tiny notebook are alike otherwise.
+    notebook.cells[3].source += " Then wait."
+    links = "See [the card](../data/README.md), [01](01_data_prep.ipynb) and $x < 1$."
     notebook.cells += [
-        text("See [the card](../data/README.md), [01](01_data_prep.ipynb) and $x < 1$.", "fragment"),
+        text(links, "fragment"),
         text("A long table.", "skip"),
         cell("secret = 1", slide="skip"),
     ]
@@ -32,9 +37,10 @@ def path(tmp_path):
 def test_run_executes_a_copy_in_the_notebook_s_folder(tmp_path):
     (tmp_path / "word.txt").write_text("beside")
     path = tmp_path / "00_small.ipynb"
-    nbformat.write(new_notebook(cells=[new_markdown_cell("# Small"), new_code_cell("print(open('word.txt').read(), 6 * 7)")]), path)
+    code = new_code_cell("print(open('word.txt').read(), 6 * 7)")
+    nbformat.write(new_notebook(cells=[new_markdown_cell("# Small"), code]), path)
     before = path.read_bytes()
-    executed = course.run(path, tmp_path / "out")
+    executed = course.run_notebook(path, tmp_path / "out")
     assert printed(executed.cells[1]) == "beside 42\n"
     assert nbformat.read(tmp_path / "out" / path.name, as_version=4) == executed
     assert "beside 42" in (tmp_path / "out" / "00_small.html").read_text(encoding="utf-8")
@@ -43,48 +49,60 @@ def test_run_executes_a_copy_in_the_notebook_s_folder(tmp_path):
 
 def test_run_names_the_cell_that_fails_and_keeps_what_was_executed(tmp_path):
     path = tmp_path / "00_broken.ipynb"
-    nbformat.write(new_notebook(cells=[new_code_cell("print('before')"), new_code_cell("1 / 0"), new_code_cell("2")]), path)
+    cells = [new_code_cell(source) for source in ("print('before')", "1 / 0", "2")]
+    nbformat.write(new_notebook(cells=cells), path)
     with pytest.raises(SystemExit) as stopped:
-        course.run(path, tmp_path / "out")
-    assert str(stopped.value).splitlines()[0] == "00_broken.ipynb, code cell 2: ZeroDivisionError: division by zero"
+        course.run_notebook(path, tmp_path / "out")
+    line = str(stopped.value).splitlines()[0]
+    assert line == "00_broken.ipynb, code cell 2: ZeroDivisionError: division by zero"
     assert "before" in (tmp_path / "out" / "00_broken.html").read_text(encoding="utf-8")
 
 
 def test_the_student_edition_lacks_solutions_notes_and_outputs_and_nothing_else(path):
-    course.student(path, path.parent / "student")
-    whole, student = (nbformat.read(file, as_version=4) for file in (path, path.parent / "student" / path.name))
+    course.write_student_edition(path, path.parent / "student")
+    whole = nbformat.read(path, as_version=4).cells
+    student = nbformat.read(path.parent / "student" / path.name, as_version=4)
     nbformat.validate(student)
-    kept = [each for each in whole.cells if "solution" not in tags(each) and slide_type(each) != "notes"]
-    assert len(whole.cells) - len(kept) == 3 + 3
-    assert [(a.id, slide_type(a), tags(a)) for a in student.cells] == [(b.id, slide_type(b), tags(b)) for b in kept]
-    assert [a.source for a in student.cells] == [b.source.replace("](../data", "](../../data") for b in kept]
-    assert all((each.outputs, each.execution_count) == ([], None) for each in student.cells if each.cell_type == "code")
-    assert all("execution" not in each.metadata for each in student.cells)
+    kept = [each for each in whole if "solution" not in tags(each) and slide_type(each) != "notes"]
+    assert len(whole) - len(kept) == 3 + 3
+    assert len(student.cells) == len(kept)
+    for ours, theirs in zip(student.cells, kept, strict=True):
+        assert (ours.id, slide_type(ours)) == (theirs.id, slide_type(theirs))
+        assert tags(ours) == tags(theirs)
+        assert ours.source == theirs.source.replace("](../data", "](../../data")
+        assert "execution" not in ours.metadata
+        if ours.cell_type == "code":
+            assert (ours.outputs, ours.execution_count) == ([], None)
 
 
 def test_a_deck_shows_the_slides_and_the_notes_and_nothing_that_is_skipped(path):
-    course.slides(path, path.parent / "slides")
+    course.write_slides(path, path.parent / "slides")
     source = (path.parent / "slides" / "01_tiny.html").read_text(encoding="utf-8")
     page = BeautifulSoup(source, "html.parser")
     decks = page.select(".slides > section")
-    assert [heading.get_text().strip("¶") for heading in page.select(".slides h1, .slides h2")] == ["01 · A tiny notebook", "What we saw"]
+    headings = [each.get_text().strip("¶") for each in page.select(".slides h1, .slides h2")]
+    assert headings == ["01 · A tiny notebook", "What we saw"]
     assert [len(deck.find_all("section", recursive=False)) for deck in decks] == [1, 2, 1]
     assert page.select(".slides > section > section .fragment")
     notes = [note.get_text() for note in page.select(".slides section aside.notes")]
-    assert len(notes) == 3 and all("Ask first." in note for note in notes) and "Then wait." in notes[2]
+    assert len(notes) == 3 and all("Ask first." in note for note in notes)
+    assert "Then wait." in notes[2]
     shown = page.select_one(".slides").get_text()
-    assert "Predict before you run." in shown and "One and one is 2" in shown and "In [" not in source
-    for skipped in ("A long table.", "secret", "Not done yet", "Right:", "Exercise 01.1", "your code"):
+    assert "Predict before you run." in shown and "One and one is 2" in shown
+    assert "In [" not in source
+    for skipped in ("A long table.", "secret", "Not done yet", "Right:", "Exercise 01.1"):
         assert skipped not in shown
+    assert "your code" not in shown
     assert 'href="../../data/README.md"' in source
 
 
 def test_a_deck_leaves_out_what_a_widget_left_behind(tmp_path):
     bar = new_output("display_data", {WIDGET: {"model_id": "1"}, "text/plain": "epoch 0:   0%"})
-    notebook = new_notebook(cells=[new_code_cell("train()", outputs=[bar, new_output("stream", name="stdout", text="it fell")],
-                                                 metadata={"slideshow": {"slide_type": "slide"}})])
-    nbformat.write(notebook, tmp_path / "05_bar.ipynb")
-    course.slides(tmp_path / "05_bar.ipynb", tmp_path)
+    said = new_output("stream", name="stdout", text="it fell")
+    code = new_code_cell("train()", outputs=[bar, said])
+    code.metadata["slideshow"] = {"slide_type": "slide"}
+    nbformat.write(new_notebook(cells=[code]), tmp_path / "05_bar.ipynb")
+    course.write_slides(tmp_path / "05_bar.ipynb", tmp_path)
     page = (tmp_path / "05_bar.html").read_text(encoding="utf-8")
     assert "it fell" in page and "epoch 0:" not in page
 
@@ -94,33 +112,45 @@ def test_a_deck_never_shows_code_of_an_exercise(path, tag):
     notebook = nbformat.read(path, as_version=4)
     notebook.cells.append(cell("revealed = 1", tag=tag, slide="slide"))
     nbformat.write(notebook, path)
-    course.slides(path, path.parent)
+    course.write_slides(path, path.parent)
     assert "revealed" not in path.with_suffix(".html").read_text(encoding="utf-8")
 
 
 def scripts_and_styles(page: str) -> list[str]:
     page = BeautifulSoup(page, "html.parser")
-    return [tag["src"] for tag in page.select("script[src]")] + [tag["href"] for tag in page.select("link[href]")]
+    scripts = [tag["src"] for tag in page.select("script[src]")]
+    return scripts + [tag["href"] for tag in page.select("link[href]")]
 
 
 def test_a_deck_takes_its_libraries_from_the_web_or_from_beside_it(path):
-    course.slides(path, path.parent)
+    course.write_slides(path, path.parent)
     loaded = scripts_and_styles(path.with_suffix(".html").read_text(encoding="utf-8"))
     assert len(loaded) == 5
-    assert all(re.match(r"https://cdn\.jsdelivr\.net/npm/(reveal\.js|mathjax)@\d", address) for address in loaded)
+    web = re.compile(r"https://cdn\.jsdelivr\.net/npm/(reveal\.js|mathjax)@\d")
+    assert all(web.match(address) for address in loaded)
     for name in course.LIBRARIES:
         (path.parent / "node_modules" / name).mkdir(parents=True)
-    course.slides(path, path.parent)
+    course.write_slides(path, path.parent)
     page = path.with_suffix(".html").read_text(encoding="utf-8")
     assert [address.split("/")[0] for address in scripts_and_styles(page)] == ["node_modules"] * 5
     assert "cdn" not in page.lower()
+
+
+def test_the_template_of_decks_is_installed_with_the_package():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = settings["tool"]["setuptools"]["package-data"]["helpers.tools"]
+    assert course.DECK.parent == ROOT / "helpers" / "tools"
+    assert any(fnmatch(course.DECK.name, pattern) for pattern in patterns)
 
 
 def test_make_help_says_how_to_have_the_libraries():
     assert course.INSTALL in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("what, folder, made", [("student", "STUDENT", "01_tiny.ipynb"), ("slides", "SLIDES", "01_tiny.html")])
+@pytest.mark.parametrize(
+    "what, folder, made",
+    [("student", "STUDENT", "01_tiny.ipynb"), ("slides", "SLIDES", "01_tiny.html")],
+)
 def test_each_is_made_by_name(monkeypatch, capsys, path, what, folder, made):
     monkeypatch.setattr(course, "NOTEBOOKS", path.parent)
     monkeypatch.setattr(course, folder, path.parent / what)
@@ -137,10 +167,11 @@ def test_without_a_name_every_notebook_runs_and_the_last_report_is_shown(monkeyp
     monkeypatch.setattr(course, "NOTEBOOKS", path.parent)
     monkeypatch.setattr(course, "REPORT", report)
     ran = []
-    monkeypatch.setattr(course, "run", ran.append)
+    monkeypatch.setattr(course, "run_notebook", ran.append)
     course.main([])
     said = capsys.readouterr().out
-    assert ran == [path] and re.search(r"01_tiny\.ipynb +\d+\.\d s  ok", said) and re.search(r"kind +4 +1\.250", said)
+    assert ran == [path] and re.search(r"01_tiny\.ipynb +\d+\.\d s  ok", said)
+    assert re.search(r"kind +4 +1\.250", said)
     report.unlink()
     course.main([])
     assert "kind" not in capsys.readouterr().out
@@ -151,7 +182,8 @@ def test_a_bad_argument_gets_one_clear_line(arguments):
     with pytest.raises(SystemExit) as stopped:
         course.main(arguments)
     said = str(stopped.value)
-    assert said.startswith("error: say student or slides, or nothing") and said.endswith(f"not '{' '.join(arguments)}'")
+    assert said.startswith("error: say student or slides, or nothing")
+    assert said.endswith(f"not '{' '.join(arguments)}'")
     assert "\n" not in said
 
 
@@ -164,8 +196,8 @@ def test_a_folder_without_notebooks_is_said_to_be_one(monkeypatch, tmp_path):
 @pytest.mark.long
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_student_edition_runs_and_says_what_is_not_done(path, tmp_path):
-    course.student(path, tmp_path / "student")
-    executed = course.run(tmp_path / "student" / path.name, tmp_path / "out")
+    course.write_student_edition(path, tmp_path / "student")
+    executed = course.run_notebook(tmp_path / "student" / path.name, tmp_path / "out")
     stubs = [each for each in executed.cells if "exercise" in tags(each)]
     assert len(stubs) >= 3
     for stub in stubs:

@@ -1,0 +1,92 @@
+"""What an exercise calls to tell a student whether it works: one function an exercise.
+
+There is one module a notebook, and `verdicts` with what they share. They hold the answers, so read
+them last. Every check prints one line, which begins with "Not done yet", "Not yet" or "Right". A
+check looks like this:
+
+    def padded_history(student):
+        def right(history, length):
+            return ([0] * length + history)[-length:]
+
+        def zeros_behind(history, length):
+            return (history + [0] * length)[:length]
+
+        cases = [([5, 6], 4), ([5, 6, 7], 2), ([], 3)]
+        compare(student, right, cases, {"The zeros belong on the left.": zeros_behind})
+
+A case holds the arguments of one call. An answer that is a value needs no cases:
+`compare(student, 0.25, mistakes={"This is the sum; the mean is asked for.": 1.0})`.
+A new check is named here, so that notebooks find it as `checks.padded_history`.
+"""
+
+from helpers.checks.category_losses import clustered_error, cross_entropy, leaking, mixture_gap
+from helpers.checks.cross_attention import averaged, by_stream, may_look, what_is_read
+from helpers.checks.data_prep import bins, mended, padded, steps_that_count, vocabulary_of
+from helpers.checks.last_vector import carried, mean_state, multiplications, places_read
+from helpers.checks.start_here import best_share, ceiling, equally_likely, next_event
+from helpers.checks.stream_encoders import (
+    fair_width,
+    last_row,
+    shown_by,
+    stream_linear,
+    weights_of,
+)
+from helpers.checks.training import (
+    accumulated,
+    chosen_rate,
+    no_better_than_guessing,
+    rest_of_epoch,
+    weighted_loss,
+)
+from helpers.checks.training_report import (
+    diagnose,
+    epochs_needed,
+    made_up_report,
+    other_categories,
+)
+
+__all__ = [
+    # 00_start_here
+    "ceiling",
+    "equally_likely",
+    "next_event",
+    "best_share",
+    # 01_data_prep
+    "vocabulary_of",
+    "bins",
+    "padded",
+    "steps_that_count",
+    "mended",
+    # 02_stream_encoders
+    "weights_of",
+    "fair_width",
+    "stream_linear",
+    "shown_by",
+    "last_row",
+    # 03_cross_attention
+    "may_look",
+    "by_stream",
+    "averaged",
+    "what_is_read",
+    # 04_last_vector_constraint
+    "multiplications",
+    "carried",
+    "mean_state",
+    "places_read",
+    # 05_training
+    "weighted_loss",
+    "no_better_than_guessing",
+    "accumulated",
+    "chosen_rate",
+    "rest_of_epoch",
+    # 06_category_losses
+    "cross_entropy",
+    "clustered_error",
+    "mixture_gap",
+    "leaking",
+    # 07_reading_a_training_report
+    "epochs_needed",
+    "other_categories",
+    "made_up_report",
+    "diagnose",
+]

@@ -1,0 +1,188 @@
+"""The checks of notebook 06_category_losses."""
+
+import math
+from functools import partial
+
+import numpy as np
+
+from helpers.checks.verdicts import compare
+
+
+def cross_entropy(student):
+    """Exercise 06.1: the loss (nats) of the value `true` among some logits, however large."""
+
+    def right(logits, true):
+        largest = max(logits)
+        powers = [math.exp(logit - largest) for logit in logits]
+        return math.log(sum(powers)) - (logits[true] - largest)
+
+    def softmax(logits):
+        with np.errstate(all="ignore"):
+            odds = np.exp(np.array(logits))
+            return odds / odds.sum()
+
+    def naive(logits, true):
+        with np.errstate(all="ignore"):
+            return -np.log(softmax(logits))[true]
+
+    def probability(logits, true):
+        return softmax(logits)[true]
+
+    def mean(logits, true):
+        return np.mean([right(logits, value) for value in range(len(logits))])
+
+    powers = (
+        "A power of e was too large or too small for the computer: "
+        "take the largest logit from all of them first."
+    )
+    cases = [
+        ([2.0, 1.0, 0.0], 0),
+        ([0.0, 0.0], 0),
+        ([1000.0, 0.0], 1),
+        ([-1000.0, 0.0], 0),
+        ([1000.0, 0.0], 0),
+    ]
+    mistakes = {
+        powers: naive,
+        "The sign must be turned: a loss is minus the logarithm.": lambda *case: -right(*case),
+        "That is the probability; the loss is minus its logarithm.": probability,
+        "That is the mean over all values; only the true one counts.": mean,
+    }
+    errors = {OverflowError: powers, ValueError: powers}
+    compare(student, right, cases, mistakes, errors)
+
+
+def clustered_error(student):
+    """Exercise 06.2: the standard error of a mean, with employees as units."""
+
+    def right(difference, employee):
+        sums = np.bincount(employee, difference - difference.mean())
+        return math.sqrt((sums**2).sum()) / len(difference)
+
+    def by_event(difference, employee):
+        return difference.std() / math.sqrt(len(difference))
+
+    def by_event_of_sample(difference, employee):
+        return difference.std(ddof=1) / math.sqrt(len(difference))
+
+    def by_mean(difference, employee):
+        means = np.bincount(employee, difference) / np.bincount(employee)
+        return means.std(ddof=1) / math.sqrt(len(means))
+
+    def divided_by_employees(difference, employee):
+        events, employees = len(difference), len(np.unique(employee))
+        return right(difference, employee) * events / employees
+
+    four = np.array([1.0, 1.0, -1.0, -1.0])
+    alternating = np.array([1.0, -1.0, 1.0, -1.0])
+    two_each = np.array([0, 0, 1, 1])
+    six = np.array([0.5, 0.4, 0.6, 0.1, 0.2, 0.9])
+    cases = [(four, two_each), (alternating, two_each), (six, np.array([0, 0, 0, 1, 1, 2]))]
+    mistakes = {
+        "That is the error of independent events: "
+        "add the residuals of each employee before you square.": by_event,
+        "That is the error of independent events, too: "
+        "the sums must be taken by employee.": by_event_of_sample,
+        "That lets every employee weigh alike; here every event does.": by_mean,
+        "That is divided by the number of employees; "
+        "divide by the number of events.": divided_by_employees,
+    }
+    compare(student, right, cases, mistakes)
+
+
+def mixture_gap(student):
+    """Exercise 06.3: truths (states, values) and weights (states,) -> the mixture's mean gap."""
+
+    def right(truths, weights):
+        ratios = np.log(truths / (weights @ truths))
+        return (weights[:, None] * truths * ratios).sum()
+
+    def whole_loss(truths, weights):
+        mixture = weights @ truths
+        return -(mixture * np.log(mixture)).sum()
+
+    def turned_round(truths, weights):
+        mixture = weights @ truths
+        return (weights[:, None] * mixture * np.log(mixture / truths)).sum()
+
+    def unweighted_sum(truths, weights):
+        return (truths * np.log(truths / (weights @ truths))).sum()
+
+    def mixed_alike(truths, weights):
+        return right(truths, np.full(len(weights), 1 / len(weights)))
+
+    apart = np.array([[0.9, 0.1], [0.1, 0.9]])
+    alike = np.array([[0.9, 0.1], [0.9, 0.1]])
+    three_values = np.array([[0.8, 0.1, 0.1], [0.2, 0.3, 0.5]])
+    cases = [
+        (apart, np.array([0.5, 0.5])),
+        (alike, np.array([0.3, 0.7])),
+        (three_values, np.array([0.75, 0.25])),
+    ]
+    mistakes = {
+        "That is the model's whole loss; the gap is what remains without the floor.": whole_loss,
+        "That is the divergence turned round: "
+        "the values are drawn from the truth, so the truth weighs.": turned_round,
+        "The states' weights are missing in the sum.": unweighted_sum,
+        "That mixes the states alike; they happen with their weights.": mixed_alike,
+    }
+    compare(student, right, cases, mistakes)
+
+
+def leaking(student):
+    """Exercise 06.4: model, floor (events, categories) -> the categories whose gap is too low."""
+
+    def right(model, floor, employee, error=get_clustered_errors, errors=3):
+        gap = model - floor
+        low = gap.mean(0) < -errors * error(gap, employee)
+        return np.flatnonzero(low).tolist()
+
+    def error_by_event(gap, employee):
+        return gap.std(0) / math.sqrt(len(gap))
+
+    def all_below(model, floor, employee):
+        return np.flatnonzero((model - floor).mean(0) < 0).tolist()
+
+    def above(model, floor, employee):
+        return right(floor, model, employee)
+
+    cases = [make_report(0, []), make_report(1, [2]), make_report(2, [0, 3])]
+    by_event = partial(right, error=error_by_event)
+    two_errors = partial(right, errors=2)
+    mistakes = {
+        "You accuse a report that had luck: events of one employee are lucky together, "
+        "so the employees are the units.": by_event,
+        "You accuse at two standard errors; three were asked for.": two_errors,
+        "Those are all that lie below the floor, by luck or not: "
+        "ask by how many standard errors.": all_below,
+        "Those are above the floor; a leak lies below it.": above,
+    }
+    compare(student, right, cases, mistakes)
+
+
+def get_clustered_errors(gap, employee):
+    """Standard errors (categories,) of the means of a gap (events, categories)."""
+    residuals = gap - gap.mean(0)
+    sums = np.stack([np.bincount(employee, column) for column in residuals.T])
+    return np.sqrt((sums**2).sum(1)) / len(gap)
+
+
+def make_report(seed, peeks, employees=40, events=50):
+    """Losses of four categories of a model and its floor, and the employee of each event.
+
+    The employees differ in each category. In one the report is lucky, in `peeks` it has a leak.
+    """
+    rng = np.random.default_rng(seed)
+    employee = np.repeat(np.arange(employees), events)
+
+    def draw_noise(categories):
+        return rng.normal(0, 0.02, (len(employee), categories))
+
+    by_employee = rng.normal(0, 1, (employees, 4))
+    by_employee -= by_employee.mean(0)
+    gap = 0.1 * by_employee[employee] + draw_noise(4) + [0.10, 0.0, -0.016, -0.002]
+    luck = 2.5 * get_clustered_errors(gap, employee)[1]  # not quite as much as three
+    gap[:, 1] -= gap[:, 1].mean() + luck
+    gap[:, peeks] = -0.02 + draw_noise(len(peeks))
+    floor = rng.uniform(0.2, 2.0, gap.shape)
+    return floor + gap, floor, employee

@@ -1,0 +1,197 @@
+"""A run's state: copied, put back, written to its folder and read from there.
+
+A run is a `helpers.training.Trainer`. Checkpoints are arrays in safetensors: no code is in them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from helpers.support.errors import InputError
+from helpers.support.files import replace_file
+
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps of each parameter
+
+
+class State(NamedTuple):
+    """All that training changes: tensors by name, the history and the epochs done."""
+
+    tensors: dict[str, Tensor]
+    history: list[dict]
+    epochs_done: int
+
+
+def copy_weights(model: nn.Module) -> dict[str, Tensor]:
+    return {name: weight.detach().clone() for name, weight in model.named_parameters()}
+
+
+@torch.no_grad()
+def put_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    for name, parameter in model.named_parameters():
+        parameter.copy_(weights[name])
+
+
+def copy_state(run) -> State:
+    tensors = {f"model.{name}": weight for name, weight in copy_weights(run.model).items()}
+    tensors |= {f"best.{name}": weight for name, weight in run.best.items()}
+    for name, parameter in run.model.named_parameters():
+        for key, value in run.optimizer.state[parameter].items():
+            tensors[f"optimizer.{key}.{name}"] = value.clone()
+    return State(tensors, list(run.history), run.epochs_done)
+
+
+def put_state(run, state: State) -> None:
+    """Puts a state in the place of the run's present one."""
+
+    def find_group(prefix: str) -> dict[str, Tensor]:
+        found = {}
+        for name, tensor in state.tensors.items():
+            if name.startswith(prefix):
+                found[name.removeprefix(prefix)] = tensor.to(run.config.device)
+        return found
+
+    put_weights(run.model, find_group("model."))
+    run.best = find_group("best.")
+    moments = {key: find_group(f"optimizer.{key}.") for key in MOMENTS}
+    for name, parameter in run.model.named_parameters():
+        begun = name in moments["step"]  # before its first step a parameter has no moments
+        run.optimizer.state[parameter] = {k: moments[k][name] for k in MOMENTS} if begun else {}
+    run.history, run.epochs_done = list(state.history), state.epochs_done
+
+
+def save_run(run) -> None:
+    """Writes the tables and then the checkpoint; each takes the old one's place when it is whole.
+
+    Where a run is killed between the two, the tables are an epoch ahead; going on from the
+    checkpoint writes them again.
+    """
+    out = Path(run.config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    tables = {
+        "history.csv": pd.DataFrame(run.history),
+        "epochs.csv": run.epochs(),
+        "category_ranges.csv": run.category_ranges(),
+    }
+    for name, table in tables.items():
+        replace_file(out / name, lambda path, table=table: table.to_csv(path, index=False))
+    state = copy_state(run)
+    about = {
+        "config": json.dumps(identify(run)),
+        "history": json.dumps(state.history),
+        "epochs_done": str(state.epochs_done),
+    }
+    replace_file(
+        out / "checkpoint.safetensors", lambda path: write_tensors(path, state.tensors, about)
+    )
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, str]) -> None:
+    try:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, about)
+    except SafetensorError as error:  # so a full disk is one kind of error, whatever is written
+        raise OSError(str(error)) from None
+
+
+def identify(run) -> dict:
+    """What must be the same for a checkpoint to be resumed: all but where it lies and runs."""
+    config = run.config.model_dump(exclude={"model_checkpoint", "out", "device"})
+    log, checksum = run.data.log, 0
+    words = repr([log.categories, log.streams, list(log.vocabularies.values())])
+    for part in (log.table, log.sequence, log.part, words.encode()):  # what windows hold and mean
+        checksum = zlib.crc32(part, checksum)
+    return config | {"checksum of the log": checksum}
+
+
+def load_run(run, path: str | Path) -> None:
+    """Takes up a checkpoint, as if this run had never been interrupted.
+
+    An InputError names the file otherwise, and the run is as it was.
+    """
+    path = Path(path)
+    tensors, about = read_checkpoint(path)
+    try:
+        theirs = type(run.config)().model_dump() | json.loads(about["config"])
+        history, done = json.loads(about["history"]), int(about["epochs_done"])
+        rows = [(row["epoch"], row["measure"], row["name"]) for row in history]
+        values = [row["value"] for row in history]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: a safetensors file, but not a checkpoint of this package "
+            f"({type(error).__name__}: {error}); start anew or use another"
+        ) from None
+    check_identity(path, theirs, json.loads(json.dumps(identify(run))))
+    expected = [(epoch, *named) for epoch in range(done) for named in list_measures(run)]
+    finite = all(type(value) is float and math.isfinite(value) for value in values)
+    if rows != expected or not finite:
+        raise InputError(
+            f"{path}: not a checkpoint of this package: its history is not that of its epochs; "
+            f"start anew or use another"
+        )
+    check_tensors(path, tensors, run.model)
+    put_state(run, State(tensors, history, done))
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    if not os.path.isfile(path):
+        raise InputError(
+            f"{path}: no such checkpoint; correct 'model_checkpoint' or set it to null"
+        )
+    try:
+        with safe_open(path, "pt", device="cpu") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{path}: not a whole checkpoint ({error}); start anew or use an older one"
+        ) from None
+
+
+def list_measures(run) -> list[tuple[str, str]]:
+    """The measures and names of an epoch's rows in the history, in their order."""
+    streams = [stream.name for stream in run.data.log.streams]
+    measures = {"train": run.names, "validation": run.names, "gradient": streams}
+    return [(measure, name) for measure, names in measures.items() for name in names]
+
+
+def check_identity(path: Path, theirs: dict, ours: dict) -> None:
+    for key in ours:
+        if theirs.get(key) != ours[key]:
+            raise InputError(
+                f"{path}: belongs to another configuration: '{key}' is "
+                f"{json.dumps(theirs.get(key)):.100} there and {json.dumps(ours[key]):.100} here; "
+                f"use the configuration it was trained with"
+            )
+
+
+def check_tensors(path: Path, tensors: dict[str, Tensor], model: nn.Module) -> None:
+    wanted = {}
+    for name, parameter in model.named_parameters():
+        for group in ("model", "best", "optimizer.exp_avg", "optimizer.exp_avg_sq"):
+            wanted[f"{group}.{name}"] = parameter
+        wanted[f"optimizer.step.{name}"] = torch.zeros(())
+    if describe(tensors) != describe(wanted):
+        raise InputError(
+            f"{path}: its tensors do not fit this log and its mapping; use those it was trained "
+            f"with"
+        )
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise InputError(
+                f"{path}: '{name}' holds numbers that are not finite; start anew or use an older "
+                f"one"
+            )
+
+
+def describe(tensors: dict[str, Tensor]) -> dict:
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}

@@ -1,0 +1,183 @@
+"""The checks of notebook 06: what each says of the notebook's own answer, and of wrong ones."""
+
+import math
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from checks.notebook import Notebook
+from helpers import checks
+
+NOTEBOOK = Notebook("06_category_losses")
+UNWRITTEN = "Not done yet: your function is still to be written."
+
+cross_entropy = NOTEBOOK.solution("cross_entropy")
+
+
+def of_torch(logits, true):
+    return torch.nn.functional.cross_entropy(torch.tensor(logits), torch.tensor(true))
+
+
+def softmax(logits):
+    with np.errstate(all="ignore"):
+        return np.exp(logits) / np.exp(logits).sum()
+
+
+def naive(logits, true):
+    with np.errstate(all="ignore"):
+        return -np.log(softmax(logits))[true]
+
+
+def mean_of_all(logits, true):
+    return -np.log(softmax(logits)).mean()
+
+
+def too_large(logits, true):
+    return math.log(sum(math.exp(z) for z in logits)) - logits[true]
+
+
+def too_small(logits, true):
+    powers = [math.exp(z - max(logits)) for z in logits]
+    return -math.log(powers[true] / sum(powers))
+
+
+POWERS = "A power of e was too large or too small for the computer: take the largest logit from"
+
+
+@pytest.mark.parametrize(
+    "student, words",
+    [
+        (cross_entropy, "Right: all 5 cases agree."),
+        (of_torch, "Right: all 5 cases agree."),
+        (NOTEBOOK.stub("cross_entropy"), UNWRITTEN),
+        (naive, "with logits = [1000.0, 0.0], true = 1 "),
+        (naive, f"was expected. {POWERS}"),
+        (too_large, f"raised OverflowError: math range error. {POWERS}"),
+        (too_small, f"raised ValueError: math domain error. {POWERS}"),
+        (lambda *case: -cross_entropy(*case), "The sign must be turned"),
+        (lambda logits, true: softmax(logits)[true], "That is the probability"),
+        (mean_of_all, "only the true one counts"),
+    ],
+)
+def test_cross_entropy(said, student, words):
+    assert words in said(checks.cross_entropy, student)
+
+
+clustered_error = NOTEBOOK.solution("clustered_error")
+
+
+def by_group(difference, employee):
+    sums = pd.Series(difference).groupby(employee).sum()
+    return (sums**2).sum() ** 0.5 / len(difference)
+
+
+def by_centred_group(difference, employee):
+    return by_group(difference - difference.mean(), employee)
+
+
+def by_event(difference, employee, ddof=0):
+    return difference.std(ddof=ddof) / len(difference) ** 0.5
+
+
+def by_mean(difference, employee):
+    return pd.Series(difference).groupby(employee).mean().sem()
+
+
+def divided_by_employees(difference, employee):
+    return clustered_error(difference, employee) * len(difference) / len(set(employee))
+
+
+@pytest.mark.parametrize(
+    "student, words",
+    [
+        (clustered_error, "Right: all 3 cases agree."),
+        (by_centred_group, "Right: all 3 cases agree."),
+        (NOTEBOOK.stub("clustered_error"), UNWRITTEN),
+        (by_event, "the error of independent events: add"),
+        (partial(by_event, ddof=1), "the error of independent events, too"),
+        (divided_by_employees, "divided by the number of employees"),
+        (by_mean, "every employee weigh alike"),
+        (by_group, "Not yet: with difference = "),
+    ],
+)
+def test_clustered_error(said, student, words):
+    assert words in said(checks.clustered_error, student)
+
+
+mixture_gap = NOTEBOOK.solution("mixture_gap")
+
+
+def entropy(odds):
+    return -(odds * np.log(odds)).sum(-1)
+
+
+def difference_of_entropies(truths, weights):
+    return entropy(weights @ truths) - weights @ entropy(truths)
+
+
+def turned_round(truths, weights):
+    mixture = weights @ truths
+    return weights @ (mixture * np.log(mixture / truths)).sum(1)
+
+
+def unweighted_sum(truths, weights):
+    return (truths * np.log(truths / (weights @ truths))).sum()
+
+
+def mixed_alike(truths, weights):
+    return mixture_gap(truths, np.full(len(weights), 1 / len(weights)))
+
+
+@pytest.mark.parametrize(
+    "student, words",
+    [
+        (mixture_gap, "Right: all 3 cases agree."),
+        (difference_of_entropies, "Right: all 3 cases agree."),
+        (NOTEBOOK.stub("mixture_gap"), UNWRITTEN),
+        (lambda truths, weights: entropy(weights @ truths), "the model's whole loss"),
+        (turned_round, "the divergence turned round"),
+        (unweighted_sum, "The states' weights are missing"),
+        (mixed_alike, "That mixes the states alike"),
+    ],
+)
+def test_mixture_gap(said, student, words):
+    assert words in said(checks.mixture_gap, student)
+
+
+def find_leaks(model, floor, employee, errors=3):
+    gap = pd.DataFrame(model - floor)
+    sums = (gap - gap.mean()).groupby(employee).sum()
+    low = gap.mean() < -errors * (sums**2).sum() ** 0.5 / len(gap)
+    return [category for category in gap if low[category]]
+
+
+def by_event_leaks(model, floor, employee):
+    return find_leaks(model, floor, np.arange(len(employee)))
+
+
+def all_below(model, floor, employee):
+    return [c for c in range(4) if model[:, c].mean() < floor[:, c].mean()]
+
+
+def all_above(model, floor, employee):
+    return find_leaks(floor, model, employee)
+
+
+@pytest.mark.parametrize(
+    "student, words",
+    [
+        (NOTEBOOK.solution("leaking"), "Right: all 3 cases agree."),
+        (find_leaks, "Right: all 3 cases agree."),
+        (NOTEBOOK.stub("leaking"), UNWRITTEN),
+        (partial(find_leaks, errors=2), "three were asked for"),
+        (by_event_leaks, "You accuse a report that had luck"),
+        (all_below, "by luck or not"),
+        (all_above, "a leak lies below it"),
+        (lambda *case: [], "was expected."),
+    ],
+)
+def test_leaking(said, student, words):
+    assert words in said(checks.leaking, student)

@@ -1,0 +1,202 @@
+"""The fast forms compute what the plain ones do, on the very same parameters."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from small import small_batch, small_model
+
+from helpers.losses import category_losses, multi_objective_loss
+from helpers.model import (
+    DecoderLayer,
+    EventEmbedding,
+    MultiStreamModel,
+    StreamEncoderLayer,
+    attend,
+)
+from helpers.support.fast import (
+    FastDecoderLayer,
+    FastEmbedding,
+    FastEncoderLayer,
+    SumOfRows,
+    attend_fast,
+    category_losses_fast,
+    speed_up,
+)
+from helpers.support.plain import make_plain
+from support.toy import SIZES
+
+# Encoder and decoder layers, carry, streams.
+SHAPES = [(1, 1, 1, 7), (2, 1, 1, 3), (1, 2, 3, 7), (3, 2, 6, 1), (2, 3, 4, 2)]
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("encoder_layers, decoder_layers, carry, streams", SHAPES)
+def test_logits_losses_and_gradients_are_the_same(
+    encoder_layers, decoder_layers, carry, streams, tied
+):
+    shape = dict(encoder_layers=encoder_layers, decoder_layers=decoder_layers, carry=carry)
+    batch, slow = small_batch(streams), small_model(streams, **shape, tied=tied)
+    fast = speed_up(small_model(streams, **shape, tied=tied))
+    assert (~batch.known).any()
+    batch.counted[::3, 2:] = False
+    found = {}
+    for form, losses in ((slow, category_losses), (fast, category_losses_fast)):
+        logits = form(batch)
+        each = losses(logits, batch.target, form.sizes)
+        multi_objective_loss(each, batch.counted).backward()
+        gradients = {name: p.grad for name, p in form.named_parameters()}
+        found[form] = {"logits": logits, "losses": each} | gradients
+    assert list(found[slow]) == list(found[fast])
+    for name, expected in found[slow].items():
+        assert expected.abs().max() > 1e-5
+        torch.testing.assert_close(found[fast][name], expected, atol=1e-5, rtol=1e-4, msg=name)
+
+
+def test_a_half_known_and_a_wholly_known_history_are_masked_alike():
+    batch = small_batch()
+    for known in (torch.ones_like(batch.known), batch.known):
+        masked = batch._replace(known=known)
+        slow, fast = small_model()(masked), speed_up(small_model())(masked)
+        torch.testing.assert_close(fast, slow, atol=1e-5, rtol=0)
+
+
+def test_parameters_stay_the_same_objects_under_the_same_names():
+    model = small_model(encoder_layers=2, tied=True)
+    keys, before = list(model.state_dict()), dict(model.named_parameters())
+    buffers = dict(model.named_buffers())
+    assert speed_up(model) is model
+    after = dict(model.named_parameters())
+    assert list(model.state_dict()) == keys
+    assert list(after) == list(before)
+    assert all(after[name] is before[name] for name in before)
+    assert all(tensor is buffers[name] for name, tensor in model.named_buffers())
+    assert type(model) is MultiStreamModel
+    assert type(model.embedding) is FastEmbedding
+    assert {type(layer) for layer in model.encoder} == {FastEncoderLayer}
+    assert {type(layer) for layer in model.decoder} == {FastDecoderLayer}
+    kinds = [type(module) for module in model.modules()]
+    assert [type(module) for module in speed_up(model).modules()] == kinds
+
+
+def test_classes_of_somebodys_own_are_left_alone():
+    class OwnEmbedding(EventEmbedding):
+        pass
+
+    class OwnEncoderLayer(StreamEncoderLayer):
+        pass
+
+    class OwnDecoderLayer(DecoderLayer):
+        pass
+
+    model = small_model(encoder_layers=2, decoder_layers=2)
+    own = {model.embedding: OwnEmbedding, model.encoder[0]: OwnEncoderLayer}
+    own |= {model.decoder[1]: OwnDecoderLayer}
+    for module, kind in own.items():
+        module.__class__ = kind
+    speed_up(model)
+    assert all(type(module) is kind for module, kind in own.items())
+    assert type(model.encoder[1]) is FastEncoderLayer
+    assert type(model.decoder[0]) is FastDecoderLayer
+    expected = small_model(encoder_layers=2, decoder_layers=2)(small_batch())
+    torch.testing.assert_close(model(small_batch()), expected, atol=1e-5, rtol=0)
+
+    plain = make_plain(small_model(), [str(s) for s in range(7)])
+    kinds = [type(module) for module in plain.modules()]
+    assert [type(module) for module in speed_up(plain).modules()] == kinds
+
+
+def test_no_class_of_the_core_is_changed():
+    speed_up(small_model())
+    assert type(small_model().embedding) is EventEmbedding
+    assert StreamEncoderLayer.attend is DecoderLayer.attend is attend
+
+
+@pytest.mark.parametrize("places", [5, 15, 16, 40])  # softmax runs otherwise over short rows
+@pytest.mark.parametrize("queries", [1, 5])
+def test_fast_attention_has_the_numbers_and_gradients_of_attention(places, queries):
+    torch.manual_seed(0)
+    mask = torch.rand(3, 1, queries, places) > 0.3
+    mask[..., -1] = True
+    q, k, v = torch.randn(3, queries, 8), torch.randn(3, places, 8), torch.randn(3, places, 8)
+    for given in (None, mask, mask[0, 0], mask[:, :, :1]):
+        found = []
+        for form in (attend, attend_fast):
+            inputs = [one.clone().requires_grad_() for one in (q, k, v)]
+            mixed = form(*inputs, 2, given)
+            mixed.square().sum().backward()
+            found.append([mixed, *(one.grad for one in inputs)])
+        for one, other in zip(*found, strict=True):
+            torch.testing.assert_close(other, one, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("carry", [1, 2])
+def test_dropout_acts_in_all_its_places(carry, monkeypatch):
+    seen = []
+    monkeypatch.setattr(F, "dropout", lambda x, p: seen.append(p) or x)
+    model = small_model(carry=carry, dropout=0.25, encoder_layers=2, decoder_layers=3)
+    speed_up(model).train()(small_batch())
+    assert seen == [0.25] * (2 * 4 + 3 * 6)
+    seen.clear()
+    model.eval()(small_batch())
+    assert not any(seen)
+
+
+def test_summing_rows_has_the_gradient_of_the_standard_embedding_bag():
+    table = torch.randn(9, 4, dtype=torch.double)
+    rows = torch.tensor([[0, 3, 7], [3, 3, 8], [0, 1, 8]], dtype=torch.int32)  # 2, 4 to 6 unnamed
+    ours, theirs = table.clone().requires_grad_(), table.clone().requires_grad_()
+    weights = torch.randn(3, 4, dtype=torch.double)
+    (SumOfRows.apply(ours, rows) * weights).sum().backward()
+    (F.embedding_bag(rows, theirs, mode="sum") * weights).sum().backward()
+    assert torch.equal(SumOfRows.apply(ours, rows), table[rows.long()].sum(1))
+    assert torch.allclose(ours.grad, theirs.grad)
+    assert not ours.grad[[2, 4, 5, 6]].any()
+    start = table.clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda table: SumOfRows.apply(table, rows), start)
+
+
+# -- the losses
+
+
+def far_logits(below: float, own: float = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """One category lies far below another, and its true value once below its others."""
+    torch.manual_seed(0)
+    logits = torch.randn(5, 2, sum(SIZES))
+    target = torch.stack([torch.randint(size, (5, 2)) for size in SIZES], -1)
+    logits[2:, :, 4:] -= below
+    logits[3, 0, 4 + target[3, 0, 1]] -= own
+    return logits, target.int()
+
+
+FAR = [(0, 0), (50, 0), (70, 35), (200, 0), (0, 110), (-200, 0), (1e4, 1e4), (-1e30, 1e4)]
+
+
+@pytest.mark.parametrize("below, own", FAR)
+def test_the_losses_and_their_gradients_are_the_plain_ones_at_any_distance(below, own):
+    logits, target = far_logits(below, own)
+    weights, found = torch.rand(5, 2, 2), []
+    for losses in (category_losses, category_losses_fast):
+        start = logits.clone().requires_grad_()
+        each = losses(start, target, SIZES)
+        (each * weights).sum().backward()
+        found.append((each, start.grad))
+    for plain, fast in zip(*found, strict=True):
+        assert plain.isfinite().all()
+        torch.testing.assert_close(fast, plain)
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+def test_a_logit_that_is_no_number_is_told_as_the_plain_losses_tell_it(bad):
+    logits, target = far_logits(0)
+    logits[1, 1, 2] = bad
+    plain = category_losses(logits, target, SIZES)
+    fast = category_losses_fast(logits, target, SIZES)
+    torch.testing.assert_close(fast, plain, equal_nan=True)
+
+
+def test_numbers_of_16_bits_are_summed_in_32():
+    logits, target = far_logits(0)
+    plain = category_losses(logits.bfloat16(), target, SIZES)
+    fast = category_losses_fast(logits.bfloat16(), target, SIZES)
+    assert fast.dtype == plain.dtype == torch.float32
+    torch.testing.assert_close(fast, plain)

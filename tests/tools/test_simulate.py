@@ -1,0 +1,86 @@
+"""The command that simulates a workplace: what it writes, and what it refuses."""
+
+import gzip
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers.support.files import DATA, ROOT
+from helpers.tools import simulate
+from helpers.tools.simulate import export
+from helpers.world import Workplace
+
+SMALL = Workplace(employees=20, days=20)
+
+
+def run(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "helpers.tools.simulate", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | environment,
+    )
+
+
+def test_the_command_writes_the_same_bytes_twice_and_nothing_else(tmp_path):
+    exported = export(SMALL, progress=False)
+    for folder, hash_seed in (("one", "1"), ("two", "2")):
+        done = run(
+            "--employees",
+            SMALL.employees,
+            "--days",
+            SMALL.days,
+            "--out",
+            tmp_path / folder,
+            PYTHONHASHSEED=hash_seed,
+        )
+        assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert names == ["floors.npz", "workplace.csv.gz"]
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert np.array_equal(np.load(tmp_path / "one" / "floors.npz")["floors"], exported[1])
+    assert len(pd.read_csv(tmp_path / "one" / "workplace.csv.gz")) == len(exported[0])
+
+
+@pytest.mark.parametrize(
+    "option, value, words",
+    [
+        ("employees", 3, "error: key 'employees': must be greater than or equal to 20, found 3"),
+        ("start", "9999-12-31", "error: start: '9999-12-31' is no date"),
+    ],
+)
+def test_the_command_refuses_in_one_line(tmp_path, option, value, words):
+    done = run(f"--{option}", value, "--out", tmp_path)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith(words) and done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_tells_before_it_simulates_that_it_cannot_write(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = run("--out", tmp_path / "file")
+    assert (
+        done.returncode == 1
+        and done.stderr.startswith("error: --out: '")
+        and "cannot be made a folder" in done.stderr
+        and done.stderr.count("\n") == 1
+    )
+
+
+@pytest.mark.long
+def test_the_log_of_the_course_can_be_remade(tmp_path):
+    simulate.main(["--out", str(tmp_path)])
+    # What is in the archive, byte for byte; another release of zlib may pack the same text in
+    # other bytes.
+    ours, remade = (
+        gzip.decompress((folder / "workplace.csv.gz").read_bytes()) for folder in (DATA, tmp_path)
+    )
+    assert ours == remade
+    ours, remade = (np.load(folder / "floors.npz")["floors"] for folder in (DATA, tmp_path))
+    np.testing.assert_allclose(ours, remade, rtol=1e-12, atol=1e-12)
