@@ -274,20 +274,23 @@ def test_every_link_to_a_file_leads_to_one(page):
     assert [link for link in links if not (folder / link).exists()] == []
 
 
-def test_the_readme_lists_the_modules():
-    modules = [path.stem for path in (ROOT / "helpers").glob("*.py") if path.stem != "__init__"]
-    assert sorted(quoted(README, "module")) == sorted(modules)
+CORE = ["schema", "world", "events", "windows", "model", "losses", "training"]
 
 
-def test_modules_import_only_what_stands_above_them():
-    assert "a module imports only what stands above it" in README
-    order = [row[0].strip("`") for row in table(README, "module")]
-    for place, module in enumerate(order):
+def test_the_readme_lists_the_core_in_its_order_and_with_its_lines():
+    rows = {row[0].strip("`"): int(row[1]) for row in table(README, "module")}
+    assert list(rows) == CORE
+    for module, lines in rows.items():
         text = (ROOT / "helpers" / f"{module}.py").read_text(encoding="utf-8")
-        taken = re.findall(r"^\s*from helpers\.(\w+) import", text, re.M)
-        for names in re.findall(r"^\s*from helpers import (.+)", text, re.M):
-            taken += names.split(", ")
-        assert [name for name in taken if name not in order[:place]] == [], module
+        assert len(text.splitlines()) == lines, module
+
+
+def test_the_readme_names_every_other_module_and_folder_of_the_package():
+    package = ROOT / "helpers"
+    names = {path.stem for path in package.glob("*.py")} - {"__init__", *CORE}
+    folders = {path.parent.name for path in package.glob("*/__init__.py")}
+    assert [name for name in names if f"`{name}`" not in README] == []
+    assert [name for name in folders if f"`{name}/`" not in README] == []
 
 
 def test_the_readme_lists_the_notebooks():

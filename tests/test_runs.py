@@ -12,6 +12,7 @@ import torch
 
 from helpers import training
 from helpers.events import TEST
+from helpers.support import files
 from helpers.support.files import DATA, STORED
 from helpers.training import Trainer, finished_run, pick_evenly, read_config
 
@@ -35,7 +36,7 @@ def rows(evaluation) -> pd.DataFrame:
 
 
 def test_the_working_run_is_taken_from_where_it_is_stored(monkeypatch, tmp_path):
-    monkeypatch.setattr(training, "ROOT", tmp_path)  # no run of one's own lies there
+    monkeypatch.setattr(files, "ROOT", tmp_path)  # no run of one's own lies there
     monkeypatch.setattr(Trainer, "epoch", lambda run: pytest.fail("it trains"))
     run = finished_run(DATA / "working_run.json")
     assert run.epochs_done == run.config.epochs

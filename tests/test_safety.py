@@ -247,9 +247,12 @@ def unkind_log(folder: Path) -> Log:
         }
     )
     frame.to_csv(folder / "log.csv", index=False)
-    categories = {name: Source(f"column {name}") for name in NAMES}
+    categories = {name: Source(column=f"column {name}") for name in NAMES}
     log = read_log(
-        folder / "log.csv", LogMapping("<i>who</i>", "when", categories, {"any": NAMES[0]})
+        folder / "log.csv",
+        LogMapping(
+            sequence="<i>who</i>", time="when", categories=categories, streams={"any": NAMES[0]}
+        ),
     )
     log.streams = [
         Stream(name, name) for name in NAMES
@@ -462,9 +465,9 @@ def test_unkind_names_in_a_figure(name, run):
 
 def test_every_figure_with_names_has_been_given_unkind_ones():
     figures = {
-        name
+        name.removeprefix("draw_")
         for name, one in inspect.getmembers(plots, inspect.isfunction)
-        if one.__module__ == plots.__name__ and name[0] != "_"
+        if one.__module__ == plots.__name__ and name.startswith("draw_")
     }
     assert figures == FIGURES.keys() | {
         "loss_per_epoch",

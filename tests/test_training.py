@@ -23,8 +23,9 @@ from small import SOURCE, STEPS, small_config, small_data, small_log, write_log
 
 from helpers import training
 from helpers.events import TEST, TRAIN, VALIDATION
-from helpers.losses import category_losses, evaluate, fit_baselines, multi_objective_loss
+from helpers.losses import category_losses, evaluate, fit_baselines, mean_over_steps
 from helpers.model import MultiStreamModel
+from helpers.support import checkpoints
 from helpers.support.checkpoints import copy_weights, put_weights, save_run
 from helpers.support.errors import InputError, TrainingStopped
 from helpers.support.files import read_floors
@@ -63,7 +64,7 @@ def same(ours: dict, theirs: dict) -> bool:
 
 
 def loss_of(model, batch, sizes) -> torch.Tensor:
-    return multi_objective_loss(category_losses(model(batch), batch.target, sizes), batch.counted)
+    return mean_over_steps(category_losses(model(batch), batch.target, sizes), batch.counted)
 
 
 # -- the reference run
@@ -221,8 +222,9 @@ def test_two_accumulated_batches_of_8_make_the_step_of_one_of_16(monkeypatch):
 
     def keep(self, *_):
         gradients.append([parameter.grad.clone() for parameter in self.model.parameters()])
+        return torch.zeros(7)
 
-    monkeypatch.setattr(Trainer, "_step", keep)
+    monkeypatch.setattr(Trainer, "step", keep)
     runs = [
         trainer(data, tgt_seq_len=1, epochs=1, batches=batches, batch_size=size, grad_accum=accum)
         for batches, size, accum in ((2, 8, 2), (1, 16, 1))
@@ -256,8 +258,9 @@ def test_a_last_step_of_fewer_batches_weighs_them_fully(monkeypatch):
     def keep(self, *_):
         norms.append(self.model.heads.bias.grad.norm().item())
         self.optimizer.zero_grad()
+        return torch.zeros(7)
 
-    monkeypatch.setattr(Trainer, "_step", keep)
+    monkeypatch.setattr(Trainer, "step", keep)
     trainer(epochs=1, batches=3, grad_accum=2).epoch()
     alone = norms.copy()
     trainer(epochs=1, batches=3, grad_accum=1).epoch()
@@ -266,7 +269,9 @@ def test_a_last_step_of_fewer_batches_weighs_them_fully(monkeypatch):
 
 def test_it_learns_one_batch_by_heart(monkeypatch):
     monkeypatch.setattr(training, "VALIDATION_WINDOWS", 8)
-    run = trainer(epochs=150, batches=1, learning_rate=1e-2, model=ModelConfig(32, 4)).fit()
+    run = trainer(
+        epochs=150, batches=1, learning_rate=1e-2, model=ModelConfig(d_model=32, num_heads=4)
+    ).fit()
     batch = run.data.windows[TRAIN].batch(order_batches(run.data.windows[TRAIN], run.config, 0)[0])
     entropies = []
     for c in range(len(run.sizes)):
@@ -434,7 +439,7 @@ def test_gradients_whose_squares_are_beyond_all_numbers_stop_the_run(tmp_path):
     run.model.heads.bias.register_hook(lambda grad: grad * 1e30)
     with pytest.raises(
         TrainingStopped,
-        match="epoch 0, batch 0: the gradients are too large to be squared; lower learning_rate",
+        match="epoch 0: the gradients are too large to be squared; lower learning_rate",
     ):
         run.fit()
     assert list(tmp_path.iterdir()) == []
@@ -460,7 +465,7 @@ def test_a_checkpoint_of_other_windows_of_the_same_events_is_refused(tmp_path):
 
 def test_weights_spoiled_by_the_last_step_of_an_epoch_are_not_saved(tmp_path):
     run = trainer(batches=1, learning_rate=1e30, out=str(tmp_path))
-    with pytest.raises(TrainingStopped, match="epoch 0, validation after batch 0: .*EventType"):
+    with pytest.raises(TrainingStopped, match="epoch 0, validation: .*EventType"):
         run.fit()
     assert run.history == [] and list(tmp_path.iterdir()) == []
 
@@ -578,7 +583,7 @@ def test_floors_are_taken_beside_their_own_log_alone(tmp_path, spoil):
         lambda: read_floors(tmp_path / "workplace.csv.gz"),
         tmp_path / "floors.npz",
         "of another log",
-        "helpers.world",
+        "helpers.tools.simulate",
     )
 
 
@@ -625,7 +630,7 @@ def test_a_finished_run_is_trained_where_there_is_none(config_file, trained, tmp
     assert (tmp_path / "run" / CHECKPOINT).is_file()
     assert same(
         copy_weights(run.model),
-        Trainer(read_config(config_file()), run.data, progress=False).fit()._weights(),
+        copy_weights(Trainer(read_config(config_file()), run.data, progress=False).fit().model),
     )
 
 
@@ -636,7 +641,7 @@ def test_a_finished_run_is_taken_up_without_training_a_step(config_file, trained
     assert trained == [] and "not used" not in capsys.readouterr().out
     assert (tmp_path / "run" / CHECKPOINT).stat().st_mtime_ns == written
     assert (
-        same(again._weights(), copy_weights(first.model))
+        same(copy_weights(again.model), copy_weights(first.model))
         and same(again.best, first.best)
         and again.history == first.history
     )
@@ -648,7 +653,7 @@ def test_an_interrupted_run_is_finished_from_where_it_stopped(config_file, train
     save_run(run)
     trained.clear()
     finished = finished_run(config_file())
-    assert trained == [1] and same(finished._weights(), run.fit()._weights())
+    assert trained == [1] and same(copy_weights(finished.model), copy_weights(run.fit().model))
 
 
 @pytest.mark.parametrize(
@@ -668,10 +673,10 @@ def test_a_run_of_another_configuration_is_trained_anew_with_a_note(
     assert trained == [0, 1]
     assert note in said and "not used" in said and str(tmp_path / "run" / CHECKPOINT) in said
     unspoiled = Trainer(read_config(config_file(**change)), run.data, progress=False).fit()
-    assert same(copy_weights(run.model), unspoiled._weights())
+    assert same(copy_weights(run.model), copy_weights(unspoiled.model))
     trained.clear()
     assert (
-        same(finished_run(config_file(**change))._weights(), copy_weights(run.model))
+        same(copy_weights(finished_run(config_file(**change)).model), copy_weights(run.model))
         and trained == []
     )  # it took the old one's place
 
@@ -716,7 +721,10 @@ def test_a_run_that_fits_only_in_part_leaves_no_trace_in_the_new_one(
     trained.clear()
     again = finished_run(config_file())
     assert trained == [0, 1] and "do not fit this log" in capsys.readouterr().out
-    assert same(again._weights(), copy_weights(first.model)) and again.history == first.history
+    assert (
+        same(copy_weights(again.model), copy_weights(first.model))
+        and again.history == first.history
+    )
 
 
 # -- configurations that cannot be used
@@ -732,13 +740,13 @@ def test_a_run_that_fits_only_in_part_leaves_no_trace_in_the_new_one(
         ('{"epochs": true}', ["'epochs'", "true"]),
         ('{"shuffle": 1}', ["'shuffle'"]),
         ('{"model": 3}', ["'model'", "object"]),
-        ('{"model": {"d_model": 30}}', ["'model.d_model'", "30", "num_heads 4"]),
+        ('{"model": {"d_model": 30}}', ["'model', key 'd_model'", "30", "num_heads 4"]),
         ('{"batch_size": 0}', ["'batch_size'", "at least 1"]),
         ('{"epochs": -1}', ["'epochs'", "at least 0"]),
-        ('{"model": {"num_heads": -4}}', ["'model.num_heads'", "-4"]),
+        ('{"model": {"num_heads": -4}}', ["'model', key 'num_heads'", "-4"]),
         ('{"learning_rate": -1e-3}', ["'learning_rate'", "-0.001"]),
-        ('{"learning_rate": NaN}', ["'learning_rate'", "nan"]),
-        ('{"clip_norm": Infinity}', ["'clip_norm'", "inf"]),
+        ('{"learning_rate": NaN}', ["'learning_rate'", "finite"]),
+        ('{"clip_norm": Infinity}', ["'clip_norm'", "finite"]),
         ('{"dropout": 1}', ["'dropout'", "below 1"]),
         ('{"carry": 21}', ["'carry'", "at most src_seq_len 20"]),
         ('{"schedule": "linear"}', ["'schedule'", "linear"]),
@@ -765,7 +773,11 @@ def test_dotted_changes_replace_inner_values_and_are_checked(tmp_path):
     path = tmp_path / "config.json"
     path.write_text('{"epochs": 3, "model": {"num_heads": 2}}')
     config = read_config(path, {"model.d_model": 64, "learning_rate": 1})
-    assert (config.model, config.epochs, config.learning_rate) == (ModelConfig(64, 2), 3, 1.0)
+    assert (config.model, config.epochs, config.learning_rate) == (
+        ModelConfig(d_model=64, num_heads=2),
+        3,
+        1.0,
+    )
     one_line(lambda: read_config(path, {"model.depth": 1}), path, "'model'", "'depth'")
     one_line(lambda: read_config(path, {"epochs.d_model": 1}), path, "'epochs'", "'d_model'")
 
@@ -776,7 +788,7 @@ def test_dotted_changes_replace_inner_values_and_are_checked(tmp_path):
         ("epochs", "key=value"),
         ("=3", "''"),
         ("epochs=many", "'epochs'"),
-        ("model.d_model=3", "'model.d_model'"),
+        ("model.d_model=3", "'model', key 'd_model'"),
     ],
 )
 def test_a_bad_set_is_refused(tmp_path, item, said):
@@ -837,7 +849,8 @@ def test_the_command_writes_every_file_that_the_docstring_lists_and_resumes(tmp_
     assert ran.returncode == 0, ran.stderr
     out, about = (
         tmp_path / "runs" / "tiny",
-        train.__doc__.split("A run leaves in its folder:")[1],
+        training.__doc__.split("A run leaves in its folder:")[1]
+        + train.__doc__.split("Beside what")[1],
     )
     assert {path.name for path in out.iterdir()} == set(
         re.findall(r"\w+\.(?:safetensors|csv|png)", about)
@@ -897,10 +910,16 @@ def test_the_command_ends_with_one_line_where_it_cannot_go_on(tmp_path, monkeypa
     )
 
 
+def save_all(run: Trainer) -> None:
+    """What the command writes after an epoch."""
+    save_run(run)
+    train.write_losses(run)
+
+
 @pytest.mark.parametrize(
     "name, owner, function",
     [
-        (CHECKPOINT, training, "save_file"),
+        (CHECKPOINT, checkpoints, "save_file"),
         ("history.csv", pd.DataFrame, "to_csv"),
         ("loss_per_epoch_full.png", Figure, "savefig"),
     ],
@@ -910,7 +929,7 @@ def test_nothing_is_overwritten_before_the_new_file_is_whole(
 ):
     run = trainer(epochs=2, out=str(tmp_path))
     run.epoch()
-    save_run(run)
+    save_all(run)
     files, old = set(tmp_path.iterdir()), (tmp_path / name).read_bytes()
     run.epoch()
     original = getattr(owner, function)
@@ -922,9 +941,9 @@ def test_nothing_is_overwritten_before_the_new_file_is_whole(
 
     monkeypatch.setattr(owner, function, break_off)
     with pytest.raises(OSError, match="no space left"):
-        save_run(run)
+        save_all(run)
     assert (tmp_path / name).read_bytes() == old
     assert set(tmp_path.iterdir()) == files
     monkeypatch.undo()
-    save_run(run)
+    save_all(run)
     assert (tmp_path / name).read_bytes() != old

@@ -20,6 +20,21 @@ from helpers.support.errors import InputError
 MOST = 2**20  # any size or length; more is a slip of the keyboard, and no memory holds it
 
 
+# pydantic's words, and ours in their place.
+WORDS = {
+    "Input should be": "must be",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+    "greater than": "above",
+    "less than": "below",
+}
+OURS = {
+    "model_type": "must be an object of keys and values",
+    "dict_type": "must be an object of keys and values",
+    "too_short": "must list at least one",
+}
+
+
 def refuse_empty(text: str) -> str:
     if not text or "\0" in text:
         raise ValueError("is an empty text or holds a NUL; correct it or leave the key out")
@@ -81,13 +96,15 @@ def tell_error(error: ValidationError) -> str:
         what = str(first["ctx"]["error"])
         outer = first["loc"]
     else:
-        wanted = first["msg"].replace("Input should be", "must be", 1)
-        if first["type"] in ("model_type", "dict_type"):
-            wanted = "must be an object of keys and values"
+        wanted = OURS.get(first["type"], first["msg"])
+        for theirs, ours in WORDS.items():
+            wanted = wanted.replace(theirs, ours, 1)
         what = f"{wanted}, found {json.dumps(first['input'], default=repr):.100}"
         outer = first["loc"]
     place = ", ".join(f"key '{name}'" for name in outer)
-    return f"{place}: {what}" if place else what
+    if not place:
+        return what
+    return f"{place}{', ' if what.startswith('key ') else ': '}{what}"  # of a key further in
 
 
 def change_keys(given: dict, changes: dict, path: str | Path) -> dict:
