@@ -1,4 +1,7 @@
-"""Configurations, mappings and checkpoints with a fault, and commands without sense: each is refused in one line, before any harm."""
+"""Faulty configurations, mappings and checkpoints, and commands without sense.
+
+Each is refused in one line, before any harm.
+"""
 
 import json
 import math

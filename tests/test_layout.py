@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PIN = re.compile(r'([A-Za-z0-9._-]+)==[0-9][0-9a-z.]*(; sys_platform (==|!=) "\w+")?')
-# Absolute folders of somebody's machine; not what follows a word, as in a web address or a relative path.
+# Absolute folders of somebody's machine; not what follows a word, as in a web address.
 MACHINE_PATH = re.compile(
     r"(?<![\w.~-])/(?:home|Users|root|tmp|opt|mnt|work|workspace|var/folders)/\w|[A-Z]:\\+Users\\"
 )

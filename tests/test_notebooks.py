@@ -1,6 +1,7 @@
-"""What must hold for every notebook as it is stored: its first cell, rhythm, exercises, and the numbers in its prose.
+"""What must hold for every notebook as stored: first cell, rhythm, exercises, prose's numbers.
 
-A rule is a function that takes a notebook and returns complaints. Each is tried on a tiny notebook first,
+A rule is a function that takes a notebook and returns complaints.
+Each is tried on a tiny notebook first,
 on one that keeps it and on some that break it.
 """
 
@@ -97,7 +98,7 @@ NO_MEASURE = [
         r"<[^>\n]+>",  # "Hint 1", and the attributes of HTML
         r"^\*\*Minutes:\*\*.*$",
         r"^\s*\d+\. ",  # numbered lists
-        r"\b[A-Z][\w-]+(?: et al\.| (?:and|&) [A-Z][\w-]+),? \(?(?:19|20)\d\d\b",  # (Vaswani et al. 2017), Kingma and Ba (2015)
+        r"\b[A-Z][\w-]+(?: et al\.| (?:and|&) [A-Z][\w-]+),? \(?(?:19|20)\d\d\b",  # Kingma and Ba (2015)
         r"(?<=[(;])\s?[A-Z][\w-]+,? (?:19|20)\d\d(?=[);])",  # (Bishop 2006)
     )
 ]
@@ -137,7 +138,9 @@ def first_cell(notebook) -> list[str]:
     parts = {
         "'# NN · Title'": r"\A# \d\d · \S",
         "the question in bold": r"^\*\*[^*\n]+\?\*\*$",
-        "'After this notebook you can' and three bullets": r"^After this notebook you can\n+(?:- .+\n+){3}(?!- )",
+        "'After this notebook you can' and three bullets": (
+            r"^After this notebook you can\n+(?:- .+\n+){3}(?!- )"
+        ),
         "'**Before this:** '": r"^\*\*Before this:\*\* \S",
         "the line of minutes": f"^{MINUTES.pattern}$",
     }
@@ -272,7 +275,7 @@ def line_length(notebook) -> list[str]:
 
 
 def closing(notebook) -> list[str]:
-    """'What we saw' comes last: code that prints it, then the question that the next notebook answers."""
+    """'What we saw' comes last: code that prints it, then the next notebook's question."""
     cells = without_notes(notebook)
     start = next(
         (i for i, cell in enumerate(cells) if cell.source.startswith("## What we saw")), None
@@ -353,8 +356,10 @@ def tiny():
     hints = "".join(f"<details><summary>Hint {n}</summary>\n\nThink.\n</details>\n" for n in (1, 2))
     cells = [
         text(
-            "# 01 · A tiny notebook\n\n**How small may it be?**\n\nAfter this notebook you can\n- add,\n- say so,\n- stop.\n\n"
-            "**Before this:** nothing.\n\n**Minutes:** 1 to run on two cores, 40 to teach, 50 for the exercises.",
+            "# 01 · A tiny notebook\n\n**How small may it be?**\n\nAfter this notebook you can\n"
+            "- add,\n- say so,\n- stop.\n\n"
+            "**Before this:** nothing.\n\n**Minutes:** 1 to run on two cores, 40 to teach, "
+            "50 for the exercises.",
             "slide",
         ),
         text(note, "notes"),
@@ -370,7 +375,8 @@ def tiny():
     for k, difficulty in enumerate((1, 2, 5), start=1):
         cells += [
             text(
-                f"### Exercise 01.{k} · Add\n\n*Difficulty: {difficulty} of 5 · 10 minutes*\n\nAdd.\n\n{hints}",
+                f"### Exercise 01.{k} · Add\n\n*Difficulty: {difficulty} of 5 · 10 minutes*\n\n"
+                f"Add.\n\n{hints}",
                 "skip",
             ),
             cell(

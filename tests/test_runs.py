@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 import torch
 
-from helpers import training
 from helpers.events import TEST
 from helpers.support import files
 from helpers.support.files import DATA, STORED

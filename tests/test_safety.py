@@ -1,4 +1,7 @@
-"""Safe by default: no code runs from data, nothing is fetched, names from a log stay names, and the notebooks are for one reader."""
+"""Safe by default: no code runs from data, nothing is fetched, names from a log stay names.
+
+And the notebooks are for one reader.
+"""
 
 import ast
 import inspect
@@ -176,7 +179,8 @@ def test_what_is_refused_would_be_found(source):
 def test_what_is_harmless_is_not_refused():
     assert (
         unsafe(
-            "model.eval()\nnp.load(path)\ntorch.load(path, weights_only=True)\nre.compile(text)\nfrom helpers.schema import replace"
+            "model.eval()\nnp.load(path)\ntorch.load(path, weights_only=True)\n"
+            "re.compile(text)\nfrom helpers.schema import replace"
         )
         == []
     )
@@ -192,7 +196,8 @@ sys.addaudithook(refuse)
 import helpers.training, helpers.widgets, helpers.tools.course
 from helpers.training import Trainer, read_config
 helpers.training.VALIDATION_WINDOWS = 50
-run = Trainer(read_config("data/working_run.json", {"epochs": 1, "batches": 2, "out": sys.argv[1]}), progress=False).fit()
+changes = {"epochs": 1, "batches": 2, "out": sys.argv[1]}
+run = Trainer(read_config("data/working_run.json", changes), progress=False).fit()
 print("trained", run.epochs_done, "on", len(run.data.log))
 import socket
 print("now one that is refused")
@@ -293,7 +298,10 @@ OURS = {("table",), ("tr",), ("tr", "style"), ("td", "style")}
 
 
 def assert_only_names(widget) -> None:
-    """The widget's HTML has no tag but those of our table, and its figure no formula. (Lab reads formulas in HTMLMath, not in HTML.)"""
+    """The widget's HTML has no tag but those of our table, and its figure no formula.
+
+    Lab reads formulas in HTMLMath, not in HTML.
+    """
     parts = [
         widget,
         *(
@@ -483,7 +491,10 @@ def test_every_figure_with_names_has_been_given_unkind_ones():
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """JupyterLab as `make lab` starts it, but for what a test needs: no browser, a port of its own, and root in a container."""
+    """JupyterLab as `make lab` starts it, but for what a test needs.
+
+    No browser, a port of its own, and root in a container.
+    """
     (recipe,) = re.findall(
         r"(?m)^lab:.*\n\t\$\(BIN\)/jupyter (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8")
     )

@@ -592,7 +592,7 @@ def test_floors_are_taken_beside_their_own_log_alone(tmp_path, spoil):
 
 @pytest.fixture
 def config_file(tmp_path):
-    """Writes a small configuration that is to run in a folder of its own; changes replace its values."""
+    """Writes a small configuration that runs in a folder of its own; changes replace values."""
     files = write_log(tmp_path)
 
     def write(**changes) -> Path:
