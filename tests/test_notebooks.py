@@ -98,7 +98,7 @@ NO_MEASURE = [
         r"<[^>\n]+>",  # "Hint 1", and the attributes of HTML
         r"^\*\*Minutes:\*\*.*$",
         r"^\s*\d+\. ",  # numbered lists
-        r"\b[A-Z][\w-]+(?: et al\.| (?:and|&) [A-Z][\w-]+),? \(?(?:19|20)\d\d\b",  # Kingma and Ba (2015)
+        r"\b[A-Z][\w-]+(?: et al\.| (?:and|&) [A-Z][\w-]+),? \(?(?:19|20)\d\d\b",
         r"(?<=[(;])\s?[A-Z][\w-]+,? (?:19|20)\d\d(?=[);])",  # (Bishop 2006)
     )
 ]
