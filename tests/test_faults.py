@@ -455,7 +455,7 @@ def train_through_interrupts(pipe, out, epochs):
                 (
                     run.epochs_done - whole.epochs_done,
                     alike,
-                    all(p.grad is None for p in run.parameters),
+                    all(p.grad is None for p in run.model.parameters()),
                 )
             )
     pipe.send("done")

@@ -49,7 +49,7 @@ def test_requirements_are_pins_and_the_package():
 
 def test_what_helpers_import_is_pinned():
     imported = set()
-    for path in (ROOT / "helpers").glob("*.py"):
+    for path in (ROOT / "helpers").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 imported |= {alias.name.split(".")[0] for alias in node.names}

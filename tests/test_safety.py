@@ -37,7 +37,7 @@ from helpers.widgets import AttentionExplorer, LiveRun, LossExplorer, history_ro
 from helpers.windows import Windows
 
 ROOT = Path(__file__).resolve().parent.parent
-MODULES = sorted((ROOT / "helpers").glob("*.py"))
+MODULES = sorted((ROOT / "helpers").rglob("*.py"))
 
 
 # -- what the package never does
