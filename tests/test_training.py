@@ -414,19 +414,41 @@ def test_clip_norm_shortens_the_gradient():
     assert moved == pytest.approx(1e-6, rel=1e-2)  # the norm times the rate
 
 
+def shared_chance() -> list[bytes]:
+    """The state of the generators that torch and numpy share with everyone."""
+    kind, keys, *rest = np.random.get_state()
+    return [torch.get_rng_state().numpy().tobytes(), keys.tobytes(), repr([kind, *rest]).encode()]
+
+
+def test_a_run_leaves_shared_chance_as_it_was():
+    before = shared_chance()
+    run = trainer(dropout=0.2, shuffle=True)
+    assert shared_chance() == before
+    run.epoch()
+    assert shared_chance() == before
+
+
 # -- when it cannot go on
 
 
+@pytest.mark.parametrize("table", [Trainer.epochs, Trainer.category_ranges])
+def test_before_the_first_epoch_the_tables_say_that_there_is_none(table):
+    one_line(lambda: table(trainer()), "no whole epoch yet", "fit()")
+
+
 def test_a_loss_that_is_no_number_stops_and_leaves_the_last_good_checkpoint(tmp_path):
-    run = trainer(epochs=3, out=str(tmp_path))
-    run.epoch()
-    save_run(run)
-    kept = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    run, kept = trainer(epochs=3, out=str(tmp_path)), {}
     start = sum(run.sizes[: run.names.index("HoursWorked")])
-    with torch.no_grad():
-        run.model.heads.bias[start] = math.nan
+
+    def spoil(run):
+        kept.update({path.name: path.read_bytes() for path in tmp_path.iterdir()})
+        kept.pop(".lock")  # which is there while it trains
+        with torch.no_grad():
+            run.model.heads.bias[start] = math.nan
+
     with pytest.raises(TrainingStopped, match="epoch 1, batch 0: .*HoursWorked"):
-        run.fit()
+        run.fit(after_epoch=spoil)
+    assert CHECKPOINT in kept
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == kept
     resumed = trainer(
         epochs=3, out=str(tmp_path), model_checkpoint=str(tmp_path / CHECKPOINT)
