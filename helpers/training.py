@@ -197,7 +197,7 @@ class Trainer:
         """Trains up to the last epoch; checkpoint and tables are in `config.out`, where it is set.
 
         Where it breaks off, by an interrupt or a full disk, another call goes on as if nothing had
-        happened. `after_epoch` is called with the run after each epoch that is saved.
+        happened. `after_epoch` is called with the run before each epoch is saved.
         """
         if self.saved >= self.config.epochs:  # a finished run's folder is not even locked
             return self
@@ -206,10 +206,10 @@ class Trainer:
             while self.saved < self.config.epochs:
                 if self.epochs_done == self.saved:
                     self.epoch()
+                if writes and after_epoch:
+                    after_epoch(self)
                 if writes:
                     checkpoints.save_run(self)
-                    if after_epoch:
-                        after_epoch(self)
                 self.saved = self.epochs_done
         return self
 

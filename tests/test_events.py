@@ -580,9 +580,12 @@ BAD_MAPPINGS = {
     "no sequence": (changed("sequence", ...), ["no key 'sequence'", "add it"]),
     "no time": (changed("time", ...), ["no key 'time'", "add it"]),
     "no column": (changed("categories.what.column", ...), ["'what'", "no key 'column'"]),
-    "no categories": (changed("categories", {}), ["'categories'", "at least 1 item", "found {}"]),
+    "no categories": (
+        changed("categories", {}),
+        ["'categories'", "must list at least one", "found {}"],
+    ),
     "no categories at all": (changed("categories", ...), ["no key 'categories'"]),
-    "no streams": (changed("streams", {}), ["'streams'", "at least 1 item", "found {}"]),
+    "no streams": (changed("streams", {}), ["'streams'", "must list at least one", "found {}"]),
     "a number for a name": (
         changed("sequence", 5),
         ["'sequence'", "must be a valid string, found 5"],
@@ -615,11 +618,11 @@ BAD_MAPPINGS = {
     ),
     "bad size": (
         changed("categories.what.size", 1),
-        ["'what'", "'size'", "must be greater than or equal to 2, found 1"],
+        ["'what'", "'size'", "must be at least 2, found 1"],
     ),
     "bad bin": (
         changed("categories.amount.bin", 0),
-        ["'amount'", "'bin'", "must be greater than 0, found 0"],
+        ["'amount'", "'bin'", "must be above 0, found 0"],
     ),
     "unknown stream key": (
         changed("streams.what", "which"),

@@ -94,6 +94,7 @@ def save_run(run) -> None:
     replace_file(
         out / "checkpoint.safetensors", lambda path: write_tensors(path, state.tensors, about)
     )
+    run.saved = run.epochs_done
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, str]) -> None:

@@ -51,7 +51,7 @@ def test_the_command_writes_the_same_bytes_twice_and_nothing_else(tmp_path):
 @pytest.mark.parametrize(
     "option, value, words",
     [
-        ("employees", 3, "error: key 'employees': must be greater than or equal to 20, found 3"),
+        ("employees", 3, "error: key 'employees': must be at least 20, found 3"),
         ("start", "9999-12-31", "error: start: '9999-12-31' is no date"),
     ],
 )
