@@ -115,3 +115,66 @@ def test_no_file_names_a_folder_of_some_machine():
             continue
         found += [f"{name}: {match[0]}" for match in MACHINE_PATH.finditer(text)]
     assert found == []
+
+
+# -- who imports whom
+
+CORE = ["schema", "world", "events", "windows", "model", "losses", "training"]
+CALLED = ["plots", "forecast", "widgets", "checks"]
+
+
+def list_imports(package: Path) -> list[tuple[str, str]]:
+    """(module, what it imports) within a package named helpers, as "support.files"."""
+    pairs = []
+    for path in sorted(package.rglob("*.py")):
+        module = ".".join(path.relative_to(package).with_suffix("").parts)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "helpers":
+                inner = node.module.removeprefix("helpers").strip(".")
+                for alias in node.names:
+                    leaf = f"{inner}.{alias.name}".strip(".")
+                    file = (package / leaf.replace(".", "/")).with_suffix(".py")
+                    taken = leaf if file.exists() else inner
+                    pairs.append((module, taken or alias.name))
+    return pairs
+
+
+def may_import(module: str, taken: str) -> bool:
+    """Whether the arrows allow it: support <- core <- called <- tools, the core in its order."""
+    ring, of = module.split(".")[0], taken.split(".")[0]
+    if ring == of:
+        return ring != "__init__"
+    if module in ("support.fast", "support.plain"):  # two more forms of the network
+        return of in CORE[: CORE.index("losses")]
+    if ring == "support" or of == "tools":
+        return False
+    if of == "support" or ring == "tools":
+        return True
+    if ring in CORE:
+        return of in CORE[: CORE.index(ring)]
+    return ring in CALLED and of in [*CORE, *CALLED]
+
+
+def test_arrows_between_the_rings_go_one_way():
+    pairs = list_imports(ROOT / "helpers")
+    assert len(pairs) > 100
+    assert [pair for pair in pairs if not may_import(*pair)] == []
+
+
+@pytest.mark.parametrize(
+    "module, line",
+    [
+        ("schema", "from helpers.world import DAY"),
+        ("world", "from helpers import plots"),
+        ("training", "from helpers.tools.train import show"),
+        ("support/files", "from helpers.schema import Category"),
+        ("support/fast", "from helpers.training import Trainer"),
+        ("plots", "def f():\n    from helpers.tools import train"),
+    ],
+)
+def test_a_wrong_arrow_would_be_found(tmp_path, module, line):
+    path = (tmp_path / module).with_suffix(".py")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(line)
+    (pair,) = list_imports(tmp_path)
+    assert not may_import(*pair)
