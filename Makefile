@@ -3,7 +3,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help run test format test-long lab student slides clean
+.PHONY: help run test check-format test-long lab student slides clean
 
 help:
 	@echo "make run        run every notebook in order; executed copies and HTML pages go to build/notebooks"
@@ -19,11 +19,11 @@ help:
 run: $(READY)
 	$(BIN)/python -m helpers.tools.course
 
-test: $(READY) format
+test: $(READY) check-format
 	$(BIN)/python -m pytest tests -m "not long" -n 2 --dist loadscope --cov=helpers --cov-branch --cov-report=term
 	$(if $(NOTEBOOKS),$(BIN)/python -m pytest --nbval --nbval-current-env -n 2 --dist loadscope notebooks)
 
-format: $(READY)
+check-format: $(READY)
 	$(BIN)/ruff format --check helpers tests conftest.py
 	$(BIN)/ruff check helpers tests conftest.py
 
@@ -45,5 +45,5 @@ $(READY): requirements.txt pyproject.toml
 	touch $@
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .hypothesis
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +

@@ -241,7 +241,9 @@ class Trainer:
         bar = tqdm(batches, f"epoch {epoch}", disable=not self.progress, unit="batch", leave=False)
         for i, origins in enumerate(bar):
             batch = windows.batch(workers.take_my_part(origins)).to(config.device)
-            whole = windows.count(origins).to(config.device)  # of all workers' parts
+            whole = batch.counted  # of all workers' parts
+            if workers.count_workers() > 1:
+                whole = windows.count(origins).to(config.device)
             with machine.use_precision(config):
                 logits = self.model(batch)  # (B, U, V)
             losses = category_losses_fast(logits, batch.target, self.sizes)  # (B, U, C)
@@ -255,8 +257,9 @@ class Trainer:
             if place + 1 == in_step:
                 gradients += self.step(epoch * steps + step, config.epochs * steps)
 
-            # The tables count as validation does, whatever the weights of the steps.
-            told = mean_over_steps(losses.detach(), batch.counted, whole=whole)
+            told = loss.detach()
+            if config.step_decay:  # the tables count as validation does, whatever the weights
+                told = mean_over_steps(losses.detach(), batch.counted, whole=whole)
             train += told
             if self.watch:
                 self.watch(epoch * len(batches) + i, told.mean().item())

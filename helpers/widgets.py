@@ -853,7 +853,7 @@ class LiveRun(_Shell):
         """What the thread does; while it lives, it alone draws."""
         try:
             changes = {"learning_rate": learning_rate, "carry": carry}
-            config = Config(**(self.config.model_dump() | changes))
+            config = self.config.change(**changes)
             self.data = self.data or load_data(config)
             self._obey()
             self._floor = validation_floor(self.data)

@@ -89,19 +89,17 @@ def fill(kind: type[Kind], given: dict, path: str | Path) -> Kind:
 def tell_error(error: ValidationError) -> str:
     """The first of pydantic's complaints in one line: where, what is wrong, what was found."""
     first = error.errors(include_url=False)[0]
-    *outer, key = first["loc"] or [None]
+    keys = list(first["loc"])
     if first["type"] == "missing":
-        what = f"no key '{key}'; add it"
+        what = f"no key '{keys.pop()}'; add it"
     elif first["type"] == "value_error":  # one of ours, raised by a validator
         what = str(first["ctx"]["error"])
-        outer = first["loc"]
     else:
         wanted = OURS.get(first["type"], first["msg"])
         for theirs, ours in WORDS.items():
             wanted = wanted.replace(theirs, ours, 1)
         what = f"{wanted}, found {json.dumps(first['input'], default=repr):.100}"
-        outer = first["loc"]
-    place = ", ".join(f"key '{name}'" for name in outer)
+    place = ", ".join(f"key '{key}'" for key in keys)
     if not place:
         return what
     return f"{place}{', ' if what.startswith('key ') else ': '}{what}"  # of a key further in
