@@ -100,8 +100,9 @@ def break_node(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
         case ast.AugAssign(op=sign):
             yield "arithmetic", change(node, "op", ARITHMETIC[type(sign)]())
             yield "statement", ast.Pass()
-        case ast.UnaryOp():
-            yield "arithmetic", node.operand
+        # Not of a number: axis -1 of a matrix is its axis 1, so nothing would change.
+        case ast.UnaryOp(operand=operand) if not isinstance(operand, ast.Constant):
+            yield "arithmetic", operand
         case ast.BoolOp(op=sign, values=values):
             yield "condition", change(node, "op", ast.And() if type(sign) is ast.Or else ast.Or())
             for value in values if len(values) == 2 else ():

@@ -423,6 +423,11 @@ def test_the_configured_rate_is_the_one_that_steps():
     assert run.optimizer.param_groups[0]["lr"] == pytest.approx(1e-3 * scale_rate("cosine", 9, 10))
 
 
+def test_the_schedule_counts_steps_and_not_batches():
+    run = trainer(epochs=2, grad_accum=2, schedule="cosine").fit()  # five batches are three steps
+    assert run.optimizer.param_groups[0]["lr"] == pytest.approx(1e-3 * scale_rate("cosine", 5, 6))
+
+
 def test_clip_norm_shortens_the_gradient():
     run = trainer(epochs=1, batches=1, clip_norm=1e-3)
     run.optimizer = torch.optim.SGD(run.model.parameters(), lr=1.0)
