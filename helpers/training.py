@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-import pandas as pd
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
@@ -26,12 +24,13 @@ from helpers.events import TEST, TRAIN, VALIDATION, Log, read_log
 from helpers.losses import Evaluation, evaluate, fit_baselines, mean_over_steps
 from helpers.model import MultiStreamModel
 from helpers.schema import WORKPLACE, read_mapping
-from helpers.support import checkpoints, machine, settings, watching, workers
+from helpers.support import checkpoints, machine, refusals, settings, watching, workers
 from helpers.support.errors import InputError
 from helpers.support.fast import category_losses_fast, speed_up
-from helpers.support.files import DATA, STORED, lock_folder, name_run_folder, read_floors, read_json
+from helpers.support.files import DATA, STORED, name_run_folder, read_floors, read_json
+from helpers.support.records import Record
 from helpers.support.settings import Amount, Count, Settings, Size, Text
-from helpers.windows import Windows
+from helpers.windows import Windows, pick_evenly
 
 # As many windows, evenly spaced in time, tell the validation loss of an epoch.
 VALIDATION_WINDOWS = 2000
@@ -43,12 +42,7 @@ class ModelConfig(Settings):
     encoder_layers: Size = 1
     decoder_layers: Size = 1
 
-    @model_validator(mode="after")
-    def check_heads(self) -> ModelConfig:
-        if self.d_model % self.num_heads:
-            sizes = f"{self.d_model} is not a multiple of num_heads {self.num_heads}"
-            raise ValueError(f"key 'd_model': {sizes}; change one of them")
-        return self
+    check_heads = model_validator(mode="after")(refusals.check_heads)
 
 
 class Config(Settings):
@@ -79,18 +73,9 @@ class Config(Settings):
     precision: Literal["float32", "bfloat16"] = "float32"  # of matrix products
     log: Text | None = None  # null: the built-in log and its floors
     mapping: Text | None = None
-    out: machine.Folder | None = (
-        None  # null: read_config takes build/runs/ and the configuration's name
-    )
+    out: machine.Folder | None = None  # null: build/runs/ and the configuration's name
 
-    @model_validator(mode="after")
-    def check_together(self) -> Config:
-        if self.carry > self.src_seq_len:
-            most = f"src_seq_len {self.src_seq_len}"
-            raise ValueError(f"key 'carry': must be at most {most}, found {self.carry}")
-        if self.log and not self.mapping:
-            raise ValueError("key 'mapping': a log of your own needs one; see data/README.md")
-        return self
+    check_together = model_validator(mode="after")(refusals.check_together)
 
 
 def read_config(path: str | Path, changes: dict | None = None) -> Config:
@@ -132,12 +117,6 @@ def load_data(config: Config) -> Data:
     return Data(log, windows, floors)
 
 
-def pick_evenly(origins: np.ndarray, most: int) -> np.ndarray:
-    """At most so many of the origins, evenly spaced from the first to the last."""
-    places = np.linspace(0, len(origins) - 1, min(most, len(origins)))
-    return origins[places.astype(int)]
-
-
 def order_batches(windows: Windows, config: Config, epoch: int) -> list[np.ndarray]:
     """The origins of each batch of an epoch, in the order in which it trains."""
     need = config.batches * config.batch_size
@@ -150,16 +129,13 @@ def order_batches(windows: Windows, config: Config, epoch: int) -> list[np.ndarr
     return np.array_split(order, math.ceil(len(order) / config.batch_size))
 
 
-class Trainer:
+class Trainer(Record):
     """One run: the model, its optimiser and its history. `fit` trains to the last epoch.
 
     model: a network to be trained in the place of ours: a MultiStreamModel, or of a class of it
     watch: called after each batch with its number, counted from the run's beginning, and its loss
         in nats; of several workers each tells its part of the loss
 
-    history: a list of {"epoch", "measure", "name", "value"}; the measures are "train" and
-        "validation" (the loss of each category, nats) and "gradient" (the mean norm of each
-        stream's encoder's gradients)
     best: the weights of the epoch that validation chooses, by name
     """
 
@@ -186,7 +162,7 @@ class Trainer:
         self.epochs_done = self.saved = 0  # saved: as many epochs need no more saving
         self.best = checkpoints.copy_weights(self.model)
         if config.model_checkpoint:
-            self.load(config.model_checkpoint)
+            checkpoints.load_run(self, config.model_checkpoint)
 
     def make_model(self) -> MultiStreamModel:
         ours = {"src_seq_len", "tgt_seq_len", "carry", "dropout", "tied"}
@@ -201,8 +177,7 @@ class Trainer:
         """
         if self.saved >= self.config.epochs:  # a finished run's folder is not even locked
             return self
-        writes = self.config.out and workers.get_rank() == 0
-        with lock_folder(Path(self.config.out)) if writes else nullcontext():
+        with checkpoints.own_folder(self) as writes:
             while self.saved < self.config.epochs:
                 if self.epochs_done == self.saved:
                     self.epoch()
@@ -218,17 +193,13 @@ class Trainer:
 
         It is trained whole or not at all: where it breaks off, the run is as before.
         """
-        before = checkpoints.copy_state(self)
         # What dropout draws depends on seed, epoch and worker: so a resumed run goes on unbroken.
         seeds = np.random.SeedSequence([self.config.seed, self.epochs_done, workers.get_rank()])
-        try:
-            with machine.own_chance(int(seeds.generate_state(1)[0]), self.config.device):
+        seed = int(seeds.generate_state(1)[0])
+        with checkpoints.whole_or_nothing(self):
+            with machine.own_chance(seed, self.config.device):
                 train, gradients = self.train_epoch()
             self.note_epoch(train, self.validate(), gradients)
-        except BaseException:  # an interrupt too
-            checkpoints.put_state(self, before)
-            self.optimizer.zero_grad()
-            raise
 
     def train_epoch(self) -> tuple[Tensor, Tensor]:
         """The loop: train losses by category, (C,), and gradient norms by stream, (S,); means."""
@@ -289,63 +260,25 @@ class Trainer:
         with machine.use_precision(self.config):
             checked = evaluate(self.model, windows, origins=origins, device=self.config.device)
         losses = checked.losses["model"][checked.counted]  # (steps that count, C)
-        total = torch.from_numpy(losses.sum(0, dtype=float))
-        steps = torch.tensor([len(losses)], dtype=float)
-        workers.add_up(total, steps)
-        return total / steps
+        return workers.mean_of_all(torch.from_numpy(losses))
 
     def note_epoch(self, train: Tensor, validation: Tensor, gradients: Tensor) -> None:
         """Takes an epoch into the history, and its weights where validation finds them best."""
-        epoch = self.epochs_done
         watching.refuse_tensors(self, "weights", dict(self.model.named_parameters()))
         watching.refuse_losses(self, validation, "validation")
-        values = [*train.tolist(), *validation.tolist(), *gradients.tolist()]
-        for (measure, name), value in zip(checkpoints.list_measures(self), values, strict=True):
-            self.history.append({"epoch": epoch, "measure": measure, "name": name, "value": value})
-        self.epochs_done += 1
+        self.note(train, validation, gradients)
         last = self.epochs().iloc[-1]
         if last["best"]:
             self.best = checkpoints.copy_weights(self.model)
         if self.progress:
-            losses = f"train {last['train']:.4f}   validation {last['validation']:.4f}"
-            tqdm.write(f"epoch {epoch:3d}   {losses}{'   best' if last['best'] else ''}")
-
-    # -- what is known of a run
-
-    def epochs(self) -> pd.DataFrame:
-        """The epoch table: epoch, train, validation, and best, true where validation is least."""
-        means = self.table().groupby(["epoch", "measure"])["value"].mean().unstack()
-        table = means[["train", "validation"]].reset_index().rename_axis(columns=None)
-        return table.assign(best=table.index == table["validation"].idxmin())
-
-    def category_ranges(self) -> pd.DataFrame:
-        """The least and the greatest validation loss of each category over the epochs."""
-        rows = self.table().query("measure == 'validation'")
-        ranges = rows.groupby("name", sort=False)["value"].agg(["min", "max"])
-        return ranges.rename_axis("category").reset_index()
-
-    def table(self) -> pd.DataFrame:
-        """The history as a table."""
-        if not self.history:
-            raise InputError("this run has no whole epoch yet, so no losses; train it by fit()")
-        return pd.DataFrame(self.history)
+            watching.tell_epoch(last)
 
     def evaluation(self, part: int = TEST, origins: np.ndarray | None = None) -> Evaluation:
         """The best epoch's model, the baselines and the floor, on a part's windows or some."""
-        current = checkpoints.copy_weights(self.model)
-        checkpoints.put_weights(self.model, self.best)
         windows, baselines = self.data.windows[part], fit_baselines(self.data.log)
         rest = (origins, self.config.device, self.progress)
-        try:
-            with machine.use_precision(self.config):
-                return evaluate(self.model, windows, baselines, self.data.floors, *rest)
-        finally:
-            checkpoints.put_weights(self.model, current)
-
-    def load(self, path: str | Path) -> None:
-        """Takes up a checkpoint of this configuration; an InputError names the file otherwise."""
-        checkpoints.load_run(self, path)
-        self.saved = self.epochs_done
+        with checkpoints.best_epoch(self), machine.use_precision(self.config):
+            return evaluate(self.model, windows, baselines, self.data.floors, *rest)
 
 
 def scale_rate(schedule: str, step: int, steps: int) -> float:
@@ -359,13 +292,7 @@ def scale_rate(schedule: str, step: int, steps: int) -> float:
 def finished_run(path: str | Path, changes: dict | None = None) -> Trainer:
     """The trained run of a configuration: from its folder or, unchanged, from data/runs; or now."""
     config = read_config(path, changes)
-    data = load_data(config)
-    run = Trainer(config, data)
-    for folder in [Path(config.out)] + [STORED / Path(path).stem] * (not changes):
-        if (checkpoint := folder / "checkpoint.safetensors").exists():
-            try:
-                run.load(checkpoint)
-                break
-            except InputError as error:
-                print(f"{error}; not used")
+    run = Trainer(config, load_data(config))
+    stored = [] if changes else [STORED / Path(path).stem]
+    checkpoints.load_first(run, [Path(config.out), *stored])
     return run.fit()
