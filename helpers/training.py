@@ -3,7 +3,8 @@
     run = Trainer(read_config("data/working_run.json")).fit()
 
 A run leaves in its folder: checkpoint.safetensors, history.csv (losses and gradient norms by epoch
-and name), epochs.csv and category_ranges.csv.
+and name), epochs.csv and category_ranges.csv. Losses are in nats. Shapes: B windows in a batch, U
+target steps, C categories, V the sum of their sizes, S streams.
 """
 
 from __future__ import annotations
@@ -32,8 +33,7 @@ from helpers.support.records import Record
 from helpers.support.settings import Amount, Count, Settings, Size, Text
 from helpers.windows import Windows, pick_evenly
 
-# As many windows, evenly spaced in time, tell the validation loss of an epoch.
-VALIDATION_WINDOWS = 2000
+VALIDATION_WINDOWS = 2000  # so many, evenly spaced in time, tell an epoch's validation loss
 
 
 class ModelConfig(Settings):
@@ -52,7 +52,7 @@ class Config(Settings):
     tgt_seq_len: Size = 20
     id_category_size: Annotated[Size, Field(ge=2)] = 100
     epochs: Count = 20
-    batch_size: Size = 16
+    batch_size: Size = 16  # of all workers together
     grad_accum: Size = 1
     model_checkpoint: Text | None = None
     model: ModelConfig = ModelConfig()
@@ -63,25 +63,25 @@ class Config(Settings):
     clip_norm: Annotated[float, Field(gt=0)] | None = None  # longer gradients are shortened
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     step_decay: Amount = 0.0  # step u of the horizon weighs 1 / u ** step_decay in training
-    carry: Size = 1
+    carry: Size = 1  # so many last vectors of each encoded history go on
     tied: bool = False  # heads share the event embedding's weights: for many rare values
     streams: list | None = None  # names of the streams to use; null for all
-    batches: Size = 450  # in an epoch
+    batches: Size = 450  # in an epoch, at most
     shuffle: bool = False  # false: the same windows in the same order in every epoch
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     device: machine.Device = "cpu"
     precision: Literal["float32", "bfloat16"] = "float32"  # of matrix products
     log: Text | None = None  # null: the built-in log and its floors
     mapping: Text | None = None
-    out: machine.Folder | None = None  # null: build/runs/ and the configuration's name
+    out: machine.Folder | None = None  # null: nothing is written; in a file, see read_config
 
     check_together = model_validator(mode="after")(refusals.check_together)
 
 
 def read_config(path: str | Path, changes: dict | None = None) -> Config:
-    """A configuration from JSON. `changes` replaces values, a dot leading inside: "model.d_model".
+    """A configuration from JSON; without 'out', that is build/runs/ and the file's name.
 
-    An InputError names the file and the key that cannot work.
+    `changes` replaces values, such as {"model.d_model": 64}. An InputError names file and key.
     """
     given = settings.change_keys(read_json(path), changes or {}, path)
     if given.get("out") is None:
@@ -105,8 +105,8 @@ def load_data(config: Config) -> Data:
     log = read_log(path, mapping, config.id_category_size)
     if config.streams is not None:
         log.streams = settings.pick_named(log.streams, config.streams, "streams")
-    own = config.log or config.mapping
-    floors = None if own else read_floors(path)[log.row]
+    built_in = not (config.log or config.mapping)  # only its probabilities are known
+    floors = read_floors(path)[log.row] if built_in else None
     windows: dict[int, Windows] = {}
     lengths = (config.src_seq_len, config.tgt_seq_len)
     try:
@@ -165,21 +165,21 @@ class Trainer(Record):
             checkpoints.load_run(self, config.model_checkpoint)
 
     def make_model(self) -> MultiStreamModel:
-        ours = {"src_seq_len", "tgt_seq_len", "carry", "dropout", "tied"}
-        shape = self.config.model.model_dump() | self.config.model_dump(include=ours)
+        more = {"src_seq_len", "tgt_seq_len", "carry", "dropout", "tied"}
+        shape = self.config.model.model_dump() | self.config.model_dump(include=more)
         return MultiStreamModel(self.data.log.categories, len(self.data.log.streams), **shape)
 
     def fit(self, after_epoch: Callable[[Trainer], None] | None = None) -> Trainer:
         """Trains up to the last epoch; checkpoint and tables are in `config.out`, where it is set.
 
         Where it breaks off, by an interrupt or a full disk, another call goes on as if nothing had
-        happened. `after_epoch` is called with the run before each epoch is saved.
+        happened. `after_epoch` is called with the run before each epoch is written.
         """
         if self.saved >= self.config.epochs:  # a finished run's folder is not even locked
             return self
         with checkpoints.own_folder(self) as writes:
             while self.saved < self.config.epochs:
-                if self.epochs_done == self.saved:
+                if self.epochs_done == self.saved:  # or else it is trained, but not yet written
                     self.epoch()
                 if writes and after_epoch:
                     after_epoch(self)
@@ -202,7 +202,7 @@ class Trainer(Record):
             self.note_epoch(train, self.validate(), gradients)
 
     def train_epoch(self) -> tuple[Tensor, Tensor]:
-        """The loop: train losses by category, (C,), and gradient norms by stream, (S,); means."""
+        """The loop. Means over it: the loss by category, (C,), gradient norms by stream, (S,)."""
         config, epoch, windows = self.config, self.epochs_done, self.data.windows[TRAIN]
         batches = order_batches(windows, config, epoch)
         steps = math.ceil(len(batches) / config.grad_accum)
@@ -212,7 +212,7 @@ class Trainer(Record):
         bar = tqdm(batches, f"epoch {epoch}", disable=not self.progress, unit="batch", leave=False)
         for i, origins in enumerate(bar):
             batch = windows.batch(workers.take_my_part(origins)).to(config.device)
-            whole = batch.counted  # of all workers' parts
+            whole = batch.counted  # (B, U); of all workers' parts, so that these add up to a mean
             if workers.count_workers() > 1:
                 whole = windows.count(origins).to(config.device)
             with machine.use_precision(config):
@@ -228,17 +228,17 @@ class Trainer(Record):
             if place + 1 == in_step:
                 gradients += self.step(epoch * steps + step, config.epochs * steps)
 
-            told = loss.detach()
-            if config.step_decay:  # the tables count as validation does, whatever the weights
-                told = mean_over_steps(losses.detach(), batch.counted, whole=whole)
-            train += told
+            reported = loss.detach()
+            if config.step_decay:  # the tables weigh all steps alike, as validation does
+                reported = mean_over_steps(losses.detach(), batch.counted, whole=whole)
+            train += reported
             if self.watch:
-                self.watch(epoch * len(batches) + i, told.mean().item())
+                self.watch(epoch * len(batches) + i, reported.mean().item())
         workers.add_up(train)
         return train / len(batches), gradients / steps
 
     def step(self, number: int, steps: int) -> Tensor:
-        """One step of the optimiser; the norm of each stream's gradients, (S,)."""
+        """One step of the optimiser; the norm of each encoder's gradients, unclipped: (S,)."""
         config, parameters = self.config, dict(self.model.named_parameters())
         gradients = {name: p.grad for name, p in parameters.items() if p.grad is not None}
         workers.add_up(*gradients.values())
@@ -266,7 +266,7 @@ class Trainer(Record):
         """Takes an epoch into the history, and its weights where validation finds them best."""
         watching.refuse_tensors(self, "weights", dict(self.model.named_parameters()))
         watching.refuse_losses(self, validation, "validation")
-        self.note(train, validation, gradients)
+        self.note(train, validation, gradients)  # and one more epoch is done
         last = self.epochs().iloc[-1]
         if last["best"]:
             self.best = checkpoints.copy_weights(self.model)
@@ -282,15 +282,15 @@ class Trainer(Record):
 
 
 def scale_rate(schedule: str, step: int, steps: int) -> float:
-    """The share of the learning rate at a step: cosine after a rise, Loshchilov & Hutter 2017."""
+    """The share of the learning rate at a step; the cosine is of Loshchilov & Hutter 2017."""
     if schedule == "constant":
         return 1.0
-    rise = max(1, steps // 20)
+    rise = max(1, steps // 20)  # straight up, until it meets half a cosine wave
     return min((step + 1) / rise, 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
 def finished_run(path: str | Path, changes: dict | None = None) -> Trainer:
-    """The trained run of a configuration: from its folder or, unchanged, from data/runs; or now."""
+    """A configuration's trained run: from its folder, or stored in data/runs, or trained now."""
     config = read_config(path, changes)
     run = Trainer(config, load_data(config))
     stored = [] if changes else [STORED / Path(path).stem]
