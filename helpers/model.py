@@ -1,9 +1,12 @@
-"""The network: one encoder per stream, the last-vector constraint, a shared decoder, a head each.
+"""The network: one encoder per stream, the last-vector constraint, a shared decoder, heads.
 
     histories (B, S, T, C) -> event embedding -> one encoder per stream -> states (B, S*carry, d)
-    given (B, U, C) -> event embedding -> self-attention -> cross-attention -> logits (B, U, V)
+    given (B, U, C) -> event embedding -> self-attention, cross-attention to the states -> (B, U, d)
+    -> one head per category, side by side -> logits (B, U, V), V being the sum of their sizes
 
-B windows, S streams, T source events, U target steps, C categories, V the sum of their sizes.
+Each of B windows has S histories of T events of C integers, and U target steps; given[u] is the
+event before step u. Both the end of a history and given[0] are the origin. Only the last `carry`
+vectors of an encoded history go on: with 1, that is the last-vector constraint. d is d_model.
 Transformer layers as in Vaswani et al. 2017, normalised before each block (Xiong et al. 2020).
 """
 
@@ -31,8 +34,8 @@ class EventEmbedding(nn.Module):
 
     def __init__(self, sizes: list[int], length: int, d_model: int):
         super().__init__()
-        # One table for all categories: category c begins at row first[c].
-        self.register_buffer("first", torch.tensor([0, *sizes[:-1]]).cumsum(0).int(), False)
+        # One table (V, d) for all categories: category c begins at row first[c].
+        self.register_buffer("first", torch.tensor([0, *sizes[:-1]]).cumsum(0).int(), False)  # (C,)
         self.values = nn.Embedding(sum(sizes), d_model)
         self.position = nn.Parameter(0.3 * make_waves(length, d_model))
         nn.init.normal_(self.values.weight, std=0.5 / math.sqrt(len(sizes)))
@@ -47,13 +50,12 @@ class EventEmbedding(nn.Module):
 
 
 def make_waves(length: int, d_model: int) -> Tensor:
-    """Sines and cosines of growing wave length (Vaswani et al. 2017): (length, d).
+    """Sines and cosines of growing wave length, where positions start to learn: (length, d).
 
-    "The event before" then looks alike at every position, which a start at zero would have to learn
-    place by place.
+    "The event before" then looks alike at every position (after Vaswani et al. 2017).
     """
     rates = 100 ** -torch.linspace(0, 1, (d_model + 1) // 2)
-    angles = torch.arange(length)[:, None] * rates  # (length, d / 2)
+    angles = torch.arange(length)[:, None] * rates  # (length, d / 2, rounded up)
     return torch.cat([angles.sin(), angles.cos()], 1)[:, :d_model]
 
 
@@ -61,8 +63,8 @@ def make_waves(length: int, d_model: int) -> Tensor:
 def start_as_copy(*maps: Tensor) -> None:
     """Starts the value and the output map of an attention, (..., d, d) each, as the identity.
 
-    What is attended to then goes on unchanged, so the histories are in the decoder's reach from the
-    first step (after Trockman and Kolter 2023); random maps would have to be found together.
+    What is attended to then goes on as it is, so the decoder reads the histories from the first
+    step (after Trockman and Kolter 2023); two random maps would have to learn to fit each other.
     """
     for weight in maps:
         weight.copy_(torch.eye(weight.shape[-1]).expand_as(weight))
@@ -77,14 +79,14 @@ def attend(
 ) -> Tensor:
     """Attention in several heads: queries (N, Lq, d) over keys and values (N, Lk, d) -> (N, Lq, d).
 
-    `attn_mask`, True where a query may look, is (Lq, Lk) or (N, 1, 1 or Lq, Lk).
+    `attn_mask`, True where a query may look (there is such a place), is (Lq, Lk) or (N, 1, 1, Lk).
     """
     q, k, v = (split_heads(x, num_heads) for x in (q, k, v))
     scores = q @ k.mT / math.sqrt(q.shape[-1])  # (N, heads, Lq, Lk)
     if attn_mask is not None:
         scores = scores.masked_fill(~attn_mask, -torch.inf)
     weights = scores.softmax(-1)
-    note_weights(weights)
+    note_weights(weights)  # for who draws them; nothing is changed
     mixed = F.dropout(weights, dropout_p) @ v  # (N, heads, Lq, d / heads)
     return mixed.transpose(1, 2).flatten(2)
 
@@ -94,7 +96,7 @@ class StreamLinear(nn.Module):
 
     def __init__(self, streams: int, d_in: int, d_out: int):
         super().__init__()
-        bound = 1 / math.sqrt(d_in)  # as nn.Linear starts
+        bound = 1 / math.sqrt(d_in)  # as nn.Linear's weights start
         self.weight = nn.Parameter(torch.empty(streams, d_in, d_out).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(streams, 1, d_out))
 
@@ -115,9 +117,9 @@ class StreamNorm(nn.Module):
 
 
 class StreamEncoderLayer(nn.Module):
-    """One transformer encoder layer of each stream; only the last `queries` places are computed."""
+    """An encoder layer of each stream: the last `queries` places read all places."""
 
-    attend = staticmethod(attend)
+    attend = staticmethod(attend)  # `speed_up` puts a faster one in its place
 
     def __init__(self, streams: int, d_model: int, num_heads: int, dropout: float):
         super().__init__()
@@ -141,7 +143,7 @@ class StreamEncoderLayer(nn.Module):
     def read(self, x: Tensor, known: Tensor, queries: int, drop: float) -> Tensor:
         """What the last places read from their history: (S, B, T, d) -> (S, B, queries, d)."""
         q = self.query(x[:, :, -queries:])  # (S, B, queries, d): only the last places ask
-        k, v = self.key_value(x).chunk(2, -1)  # (S, B, T, d) each: every event may be read
+        k, v = self.key_value(x).chunk(2, -1)  # (S, B, T, d) each: each may be read
         q, k, v = (part.flatten(0, 1) for part in (q, k, v))  # streams and windows side by side
         may_look = known.flatten(0, 1)[:, None, None]  # (S*B, 1, 1, T)
         mixed = self.attend(q, k, v, self.num_heads, may_look, drop)

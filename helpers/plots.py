@@ -986,7 +986,7 @@ def draw_speed_by_batch(axes: Axes, table: pd.DataFrame) -> Axes:
         axes,
         xlabel="windows in a batch",
         ylabel="windows per second",
-        title="A training step in three forms",
+        title="A training step in several forms",
     )
 
 

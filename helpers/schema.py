@@ -6,15 +6,15 @@ applicable*. A stream is a name and the category whose value picks the history.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
+from helpers.support import refusals
 from helpers.support.files import read_json
-from helpers.support.settings import MOST, Settings, Size, fill
+from helpers.support.settings import MOST, Settings, Share, Size, fill
 
 # Shifted by one so that 0 stays free: January = 1, the hour from 00:00 = 1, minute 00 = 1.
 TIME_PARTS = {"Month": 14, "Day": 33, "Hour": 25, "Minute": 61}
@@ -51,19 +51,6 @@ class Source(Settings):
     bin: Annotated[float, Field(gt=0)] = 1.0
 
 
-def check_share(value: object) -> float | list:
-    if type(value) is int:
-        value = float(value) if abs(value) <= MOST else math.inf
-    if isinstance(value, float):
-        return value
-    if isinstance(value, list):
-        return value
-    raise ValueError(f"must be a share or a list of values, found {value!r:.100}")
-
-
-Share = Annotated[object, AfterValidator(check_share)]
-
-
 class Split(Settings):
     """Which events train, which choose (validation), which report (test).
 
@@ -77,26 +64,7 @@ class Split(Settings):
     validation: Share = 0.10
     test: list | None = None
 
-    @model_validator(mode="after")
-    def check_parts(self) -> Split:
-        parts = (self.train, self.validation, self.test)
-        lists = [part for part in parts if isinstance(part, list)]
-        shares = [part for part in parts if isinstance(part, float)]
-        if self.by is None and (lists or len(shares) != 2):
-            raise ValueError(
-                "without 'by', train and validation must be shares, and the test is what they leave"
-            )
-        if self.by is not None and not (
-            isinstance(self.train, list) and isinstance(self.test, list)
-        ):
-            raise ValueError(f"train and test must be lists of values of the column '{self.by}'")
-        if not (all(share > 0 for share in shares) and sum(shares) < 1):
-            found = " and ".join(map(str, shares))
-            raise ValueError(f"shares must be above 0 and add up to less than 1, found {found}")
-        values = [str(value) for part in lists for value in part]
-        if repeated := [value for value in values if values.count(value) > 1]:
-            raise ValueError(f"'{repeated[0]}' is listed twice; a value belongs to one part")
-        return self
+    check_parts = model_validator(mode="after")(refusals.check_parts)
 
 
 class LogMapping(Settings):
@@ -113,24 +81,7 @@ class LogMapping(Settings):
     split: Split = Split()
     min_count: Size = 2  # values seen less often in training become unknown
 
-    @model_validator(mode="after")
-    def check_names(self) -> LogMapping:
-        names = [category.name for category in self.make_categories(2)]
-        if repeated := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"two categories are named '{repeated[0]}'; rename one")
-        if "mean" in names:
-            raise ValueError("a category is named 'mean', as a report's last row is; rename it")
-        for stream, key in self.streams.items():
-            if not stream.isprintable() or set(stream) & set("/\\:"):  # it names a folder
-                raise ValueError(
-                    f"stream {stream!r}: a name holds none of / \\ : and no line end; rename it"
-                )
-            if key not in [*names, self.sequence]:
-                raise ValueError(
-                    f"stream '{stream}': key '{key}' is neither a category nor the sequence "
-                    f"column, '{self.sequence}'; categories are {', '.join(names)}"
-                )
-        return self
+    check_names = model_validator(mode="after")(refusals.check_names)
 
     def make_categories(self, id_category_size: int) -> list[Category]:
         """The categories in order; sizes that are left open are ``id_category_size``."""

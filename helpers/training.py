@@ -3,20 +3,19 @@
     run = Trainer(read_config("data/working_run.json")).fit()
 
 A run leaves in its folder: checkpoint.safetensors, history.csv (losses and gradient norms by epoch
-and name), epochs.csv and category_ranges.csv.
+and name), epochs.csv and category_ranges.csv. Losses are in nats. Shapes: B windows in a batch, U
+target steps, C categories, V the sum of their sizes, S streams.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-import pandas as pd
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
@@ -26,15 +25,15 @@ from helpers.events import TEST, TRAIN, VALIDATION, Log, read_log
 from helpers.losses import Evaluation, evaluate, fit_baselines, mean_over_steps
 from helpers.model import MultiStreamModel
 from helpers.schema import WORKPLACE, read_mapping
-from helpers.support import checkpoints, machine, settings, watching, workers
+from helpers.support import checkpoints, machine, refusals, settings, watching, workers
 from helpers.support.errors import InputError
 from helpers.support.fast import category_losses_fast, speed_up
-from helpers.support.files import DATA, STORED, lock_folder, name_run_folder, read_floors, read_json
+from helpers.support.files import DATA, STORED, name_run_folder, read_floors, read_json
+from helpers.support.records import Record
 from helpers.support.settings import Amount, Count, Settings, Size, Text
-from helpers.windows import Windows
+from helpers.windows import Windows, pick_evenly
 
-# As many windows, evenly spaced in time, tell the validation loss of an epoch.
-VALIDATION_WINDOWS = 2000
+VALIDATION_WINDOWS = 2000  # so many, evenly spaced in time, tell an epoch's validation loss
 
 
 class ModelConfig(Settings):
@@ -43,12 +42,7 @@ class ModelConfig(Settings):
     encoder_layers: Size = 1
     decoder_layers: Size = 1
 
-    @model_validator(mode="after")
-    def check_heads(self) -> ModelConfig:
-        if self.d_model % self.num_heads:
-            sizes = f"{self.d_model} is not a multiple of num_heads {self.num_heads}"
-            raise ValueError(f"key 'd_model': {sizes}; change one of them")
-        return self
+    check_heads = model_validator(mode="after")(refusals.check_heads)
 
 
 class Config(Settings):
@@ -58,7 +52,7 @@ class Config(Settings):
     tgt_seq_len: Size = 20
     id_category_size: Annotated[Size, Field(ge=2)] = 100
     epochs: Count = 20
-    batch_size: Size = 16
+    batch_size: Size = 16  # of all workers together
     grad_accum: Size = 1
     model_checkpoint: Text | None = None
     model: ModelConfig = ModelConfig()
@@ -69,34 +63,25 @@ class Config(Settings):
     clip_norm: Annotated[float, Field(gt=0)] | None = None  # longer gradients are shortened
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     step_decay: Amount = 0.0  # step u of the horizon weighs 1 / u ** step_decay in training
-    carry: Size = 1
+    carry: Size = 1  # so many last vectors of each encoded history go on
     tied: bool = False  # heads share the event embedding's weights: for many rare values
     streams: list | None = None  # names of the streams to use; null for all
-    batches: Size = 450  # in an epoch
+    batches: Size = 450  # in an epoch, at most
     shuffle: bool = False  # false: the same windows in the same order in every epoch
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     device: machine.Device = "cpu"
     precision: Literal["float32", "bfloat16"] = "float32"  # of matrix products
     log: Text | None = None  # null: the built-in log and its floors
     mapping: Text | None = None
-    out: machine.Folder | None = (
-        None  # null: read_config takes build/runs/ and the configuration's name
-    )
+    out: machine.Folder | None = None  # null: nothing is written; in a file, see read_config
 
-    @model_validator(mode="after")
-    def check_together(self) -> Config:
-        if self.carry > self.src_seq_len:
-            most = f"src_seq_len {self.src_seq_len}"
-            raise ValueError(f"key 'carry': must be at most {most}, found {self.carry}")
-        if self.log and not self.mapping:
-            raise ValueError("key 'mapping': a log of your own needs one; see data/README.md")
-        return self
+    check_together = model_validator(mode="after")(refusals.check_together)
 
 
 def read_config(path: str | Path, changes: dict | None = None) -> Config:
-    """A configuration from JSON. `changes` replaces values, a dot leading inside: "model.d_model".
+    """A configuration from JSON; without 'out', that is build/runs/ and the file's name.
 
-    An InputError names the file and the key that cannot work.
+    `changes` replaces values, such as {"model.d_model": 64}. An InputError names file and key.
     """
     given = settings.change_keys(read_json(path), changes or {}, path)
     if given.get("out") is None:
@@ -120,8 +105,8 @@ def load_data(config: Config) -> Data:
     log = read_log(path, mapping, config.id_category_size)
     if config.streams is not None:
         log.streams = settings.pick_named(log.streams, config.streams, "streams")
-    own = config.log or config.mapping
-    floors = None if own else read_floors(path)[log.row]
+    built_in = not (config.log or config.mapping)  # only its probabilities are known
+    floors = read_floors(path)[log.row] if built_in else None
     windows: dict[int, Windows] = {}
     lengths = (config.src_seq_len, config.tgt_seq_len)
     try:
@@ -130,12 +115,6 @@ def load_data(config: Config) -> Data:
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return Data(log, windows, floors)
-
-
-def pick_evenly(origins: np.ndarray, most: int) -> np.ndarray:
-    """At most so many of the origins, evenly spaced from the first to the last."""
-    places = np.linspace(0, len(origins) - 1, min(most, len(origins)))
-    return origins[places.astype(int)]
 
 
 def order_batches(windows: Windows, config: Config, epoch: int) -> list[np.ndarray]:
@@ -150,16 +129,13 @@ def order_batches(windows: Windows, config: Config, epoch: int) -> list[np.ndarr
     return np.array_split(order, math.ceil(len(order) / config.batch_size))
 
 
-class Trainer:
+class Trainer(Record):
     """One run: the model, its optimiser and its history. `fit` trains to the last epoch.
 
     model: a network to be trained in the place of ours: a MultiStreamModel, or of a class of it
     watch: called after each batch with its number, counted from the run's beginning, and its loss
         in nats; of several workers each tells its part of the loss
 
-    history: a list of {"epoch", "measure", "name", "value"}; the measures are "train" and
-        "validation" (the loss of each category, nats) and "gradient" (the mean norm of each
-        stream's encoder's gradients)
     best: the weights of the epoch that validation chooses, by name
     """
 
@@ -186,25 +162,24 @@ class Trainer:
         self.epochs_done = self.saved = 0  # saved: as many epochs need no more saving
         self.best = checkpoints.copy_weights(self.model)
         if config.model_checkpoint:
-            self.load(config.model_checkpoint)
+            checkpoints.load_run(self, config.model_checkpoint)
 
     def make_model(self) -> MultiStreamModel:
-        ours = {"src_seq_len", "tgt_seq_len", "carry", "dropout", "tied"}
-        shape = self.config.model.model_dump() | self.config.model_dump(include=ours)
+        more = {"src_seq_len", "tgt_seq_len", "carry", "dropout", "tied"}
+        shape = self.config.model.model_dump() | self.config.model_dump(include=more)
         return MultiStreamModel(self.data.log.categories, len(self.data.log.streams), **shape)
 
     def fit(self, after_epoch: Callable[[Trainer], None] | None = None) -> Trainer:
         """Trains up to the last epoch; checkpoint and tables are in `config.out`, where it is set.
 
         Where it breaks off, by an interrupt or a full disk, another call goes on as if nothing had
-        happened. `after_epoch` is called with the run before each epoch is saved.
+        happened. `after_epoch` is called with the run before each epoch is written.
         """
         if self.saved >= self.config.epochs:  # a finished run's folder is not even locked
             return self
-        writes = self.config.out and workers.get_rank() == 0
-        with lock_folder(Path(self.config.out)) if writes else nullcontext():
+        with checkpoints.own_folder(self) as writes:
             while self.saved < self.config.epochs:
-                if self.epochs_done == self.saved:
+                if self.epochs_done == self.saved:  # or else it is trained, but not yet written
                     self.epoch()
                 if writes and after_epoch:
                     after_epoch(self)
@@ -218,20 +193,16 @@ class Trainer:
 
         It is trained whole or not at all: where it breaks off, the run is as before.
         """
-        before = checkpoints.copy_state(self)
         # What dropout draws depends on seed, epoch and worker: so a resumed run goes on unbroken.
         seeds = np.random.SeedSequence([self.config.seed, self.epochs_done, workers.get_rank()])
-        try:
-            with machine.own_chance(int(seeds.generate_state(1)[0]), self.config.device):
+        seed = int(seeds.generate_state(1)[0])
+        with checkpoints.whole_or_nothing(self):
+            with machine.own_chance(seed, self.config.device):
                 train, gradients = self.train_epoch()
             self.note_epoch(train, self.validate(), gradients)
-        except BaseException:  # an interrupt too
-            checkpoints.put_state(self, before)
-            self.optimizer.zero_grad()
-            raise
 
     def train_epoch(self) -> tuple[Tensor, Tensor]:
-        """The loop: train losses by category, (C,), and gradient norms by stream, (S,); means."""
+        """The loop. Means over it: the loss by category, (C,), gradient norms by stream, (S,)."""
         config, epoch, windows = self.config, self.epochs_done, self.data.windows[TRAIN]
         batches = order_batches(windows, config, epoch)
         steps = math.ceil(len(batches) / config.grad_accum)
@@ -241,7 +212,7 @@ class Trainer:
         bar = tqdm(batches, f"epoch {epoch}", disable=not self.progress, unit="batch", leave=False)
         for i, origins in enumerate(bar):
             batch = windows.batch(workers.take_my_part(origins)).to(config.device)
-            whole = batch.counted  # of all workers' parts
+            whole = batch.counted  # (B, U); of all workers' parts, so that these add up to a mean
             if workers.count_workers() > 1:
                 whole = windows.count(origins).to(config.device)
             with machine.use_precision(config):
@@ -257,17 +228,17 @@ class Trainer:
             if place + 1 == in_step:
                 gradients += self.step(epoch * steps + step, config.epochs * steps)
 
-            told = loss.detach()
-            if config.step_decay:  # the tables count as validation does, whatever the weights
-                told = mean_over_steps(losses.detach(), batch.counted, whole=whole)
-            train += told
+            reported = loss.detach()
+            if config.step_decay:  # the tables weigh all steps alike, as validation does
+                reported = mean_over_steps(losses.detach(), batch.counted, whole=whole)
+            train += reported
             if self.watch:
-                self.watch(epoch * len(batches) + i, told.mean().item())
+                self.watch(epoch * len(batches) + i, reported.mean().item())
         workers.add_up(train)
         return train / len(batches), gradients / steps
 
     def step(self, number: int, steps: int) -> Tensor:
-        """One step of the optimiser; the norm of each stream's gradients, (S,)."""
+        """One step of the optimiser; the norm of each encoder's gradients, unclipped: (S,)."""
         config, parameters = self.config, dict(self.model.named_parameters())
         gradients = {name: p.grad for name, p in parameters.items() if p.grad is not None}
         workers.add_up(*gradients.values())
@@ -289,83 +260,39 @@ class Trainer:
         with machine.use_precision(self.config):
             checked = evaluate(self.model, windows, origins=origins, device=self.config.device)
         losses = checked.losses["model"][checked.counted]  # (steps that count, C)
-        total = torch.from_numpy(losses.sum(0, dtype=float))
-        steps = torch.tensor([len(losses)], dtype=float)
-        workers.add_up(total, steps)
-        return total / steps
+        return workers.mean_of_all(torch.from_numpy(losses))
 
     def note_epoch(self, train: Tensor, validation: Tensor, gradients: Tensor) -> None:
         """Takes an epoch into the history, and its weights where validation finds them best."""
-        epoch = self.epochs_done
         watching.refuse_tensors(self, "weights", dict(self.model.named_parameters()))
         watching.refuse_losses(self, validation, "validation")
-        values = [*train.tolist(), *validation.tolist(), *gradients.tolist()]
-        for (measure, name), value in zip(checkpoints.list_measures(self), values, strict=True):
-            self.history.append({"epoch": epoch, "measure": measure, "name": name, "value": value})
-        self.epochs_done += 1
+        self.note(train, validation, gradients)  # and one more epoch is done
         last = self.epochs().iloc[-1]
         if last["best"]:
             self.best = checkpoints.copy_weights(self.model)
         if self.progress:
-            losses = f"train {last['train']:.4f}   validation {last['validation']:.4f}"
-            tqdm.write(f"epoch {epoch:3d}   {losses}{'   best' if last['best'] else ''}")
-
-    # -- what is known of a run
-
-    def epochs(self) -> pd.DataFrame:
-        """The epoch table: epoch, train, validation, and best, true where validation is least."""
-        means = self.table().groupby(["epoch", "measure"])["value"].mean().unstack()
-        table = means[["train", "validation"]].reset_index().rename_axis(columns=None)
-        return table.assign(best=table.index == table["validation"].idxmin())
-
-    def category_ranges(self) -> pd.DataFrame:
-        """The least and the greatest validation loss of each category over the epochs."""
-        rows = self.table().query("measure == 'validation'")
-        ranges = rows.groupby("name", sort=False)["value"].agg(["min", "max"])
-        return ranges.rename_axis("category").reset_index()
-
-    def table(self) -> pd.DataFrame:
-        """The history as a table."""
-        if not self.history:
-            raise InputError("this run has no whole epoch yet, so no losses; train it by fit()")
-        return pd.DataFrame(self.history)
+            watching.tell_epoch(last)
 
     def evaluation(self, part: int = TEST, origins: np.ndarray | None = None) -> Evaluation:
         """The best epoch's model, the baselines and the floor, on a part's windows or some."""
-        current = checkpoints.copy_weights(self.model)
-        checkpoints.put_weights(self.model, self.best)
         windows, baselines = self.data.windows[part], fit_baselines(self.data.log)
         rest = (origins, self.config.device, self.progress)
-        try:
-            with machine.use_precision(self.config):
-                return evaluate(self.model, windows, baselines, self.data.floors, *rest)
-        finally:
-            checkpoints.put_weights(self.model, current)
-
-    def load(self, path: str | Path) -> None:
-        """Takes up a checkpoint of this configuration; an InputError names the file otherwise."""
-        checkpoints.load_run(self, path)
-        self.saved = self.epochs_done
+        with checkpoints.best_epoch(self), machine.use_precision(self.config):
+            return evaluate(self.model, windows, baselines, self.data.floors, *rest)
 
 
 def scale_rate(schedule: str, step: int, steps: int) -> float:
-    """The share of the learning rate at a step: cosine after a rise, Loshchilov & Hutter 2017."""
+    """The share of the learning rate at a step; the cosine is of Loshchilov & Hutter 2017."""
     if schedule == "constant":
         return 1.0
-    rise = max(1, steps // 20)
+    rise = max(1, steps // 20)  # straight up, until it meets half a cosine wave
     return min((step + 1) / rise, 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
 def finished_run(path: str | Path, changes: dict | None = None) -> Trainer:
-    """The trained run of a configuration: from its folder or, unchanged, from data/runs; or now."""
+    """A configuration's trained run: from its folder, or stored in data/runs, or trained now."""
     config = read_config(path, changes)
-    data = load_data(config)
-    run = Trainer(config, data)
-    for folder in [Path(config.out)] + [STORED / Path(path).stem] * (not changes):
-        if (checkpoint := folder / "checkpoint.safetensors").exists():
-            try:
-                run.load(checkpoint)
-                break
-            except InputError as error:
-                print(f"{error}; not used")
+    run = Trainer(config, load_data(config))
+    stored = [] if changes else [STORED / Path(path).stem]
+    checkpoints.load_first(run, [Path(config.out), *stored])
     return run.fit()

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from helpers.events import PART_NAMES, Log
 from helpers.support.errors import InputError
+from helpers.support.refusals import refuse_strangers
 
 
 class Batch(NamedTuple):
@@ -128,13 +129,7 @@ class Windows:
     def batch(self, origins: np.ndarray) -> Batch:
         """The windows of these origins; an InputError names an event that begins no window here."""
         origins = np.asarray(origins)
-        nearest = np.searchsorted(self.origins, origins).clip(max=len(self) - 1)
-        strangers = origins[self.origins[nearest] != origins]
-        if len(strangers):
-            raise InputError(
-                f"origins: event {strangers[0]} begins no window of the {PART_NAMES[self.part]} "
-                f"part; take some of this part's `origins`"
-            )
+        refuse_strangers(origins, self.origins, PART_NAMES[self.part])
         padding = len(self.log)
         histories = torch.from_numpy(self.history_index(origins))  # (B, S, T)
         event = torch.from_numpy(self.target_index(origins))  # (B, U)
@@ -148,3 +143,9 @@ class Windows:
             counted=event != padding,
             event=event,
         )
+
+
+def pick_evenly(origins: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the origins, evenly spaced from the first to the last."""
+    places = np.linspace(0, len(origins) - 1, min(most, len(origins)))
+    return origins[places.astype(int)]

@@ -22,7 +22,7 @@ from test_bad_logs import GOOD as LOG
 from test_bad_logs import check_refused
 
 from helpers.schema import read_mapping
-from helpers.support.checkpoints import copy_weights
+from helpers.support.checkpoints import copy_weights, load_run
 from helpers.support.errors import InputError
 from helpers.tools import train
 from helpers.training import Config, Data, ModelConfig, Trainer, load_data, read_config
@@ -366,7 +366,7 @@ def check_not_taken(path: Path, words: list[str]) -> None:
     """The checkpoint is refused, and the run that should have taken it up is as it was."""
     run = Trainer(small_config(epochs=1), small_data(), progress=False)
     before, state = copy_weights(run.model), torch.get_rng_state()
-    check_refused(lambda: run.load(path), path, words)
+    check_refused(lambda: load_run(run, path), path, words)
     assert all(
         torch.equal(tensor, before[name]) for name, tensor in copy_weights(run.model).items()
     )
@@ -486,7 +486,7 @@ def test_a_spoilt_checkpoint_is_refused_and_leaves_the_run_alone(good, tmp_path,
 
 def test_the_checkpoint_that_is_spoilt_here_is_good(good, tmp_path):
     run = Trainer(small_config(epochs=1), small_data(), progress=False)
-    run.load(good)
+    load_run(run, good)
     assert run.epochs_done == 1
 
 

@@ -178,3 +178,51 @@ def test_a_wrong_arrow_would_be_found(tmp_path, module, line):
     path.write_text(line)
     (pair,) = list_imports(tmp_path)
     assert not may_import(*pair)
+
+
+# -- how much there is to read
+
+CORE_LINES, MODEL_LINES, TRAINING_LINES = 1600, 250, 300  # at most
+COLUMNS, NODES_A_LINE = 100, 8
+
+
+def count_code(text: str) -> tuple[int, int]:
+    """(nodes of the syntax tree, lines of code), blanks, comments and docstrings left out.
+
+    Whether a name is read or written is not counted as a node.
+    """
+    tree = ast.parse(text)
+    nodes = [node for node in ast.walk(tree) if not isinstance(node, ast.expr_context)]
+    passed_over = {i for i, line in enumerate(text.splitlines(), 1) if not line.strip()}
+    passed_over |= {i for i, line in enumerate(text.splitlines(), 1) if line.lstrip()[:1] == "#"}
+    for node in nodes:
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(
+            node
+        ):
+            passed_over |= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    return len(nodes), len(text.splitlines()) - len(passed_over)
+
+
+def test_a_line_of_code_is_counted_by_its_nodes():
+    text = '"""Two\nlines."""\n\n# why\nx = f(1)\n'
+    # Module, Expr, Constant; Assign, Name, Call, Name, Constant
+    assert count_code(text) == (8, 1)
+
+
+def test_the_core_is_read_in_an_evening():
+    texts = {
+        path.relative_to(ROOT / "helpers").as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted((ROOT / "helpers").rglob("*.py"))
+    }
+    lines = {name: len(texts[f"{name}.py"].splitlines()) for name in CORE}
+    print("lines of the core:", lines, "together", sum(lines.values()))
+    assert sum(lines.values()) <= CORE_LINES
+    assert lines["model"] <= MODEL_LINES
+    assert lines["training"] <= TRAINING_LINES
+
+    longest = {name: max(map(len, text.splitlines())) for name, text in texts.items() if text}
+    assert [name for name, columns in longest.items() if columns > COLUMNS] == []
+
+    nodes, code = map(sum, zip(*map(count_code, texts.values()), strict=True))
+    print(f"nodes on a line of code: {nodes / code:.2f}")
+    assert nodes / code <= NODES_A_LINE

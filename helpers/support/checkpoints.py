@@ -9,6 +9,8 @@ import json
 import math
 import os
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,8 +20,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from helpers.support import workers
 from helpers.support.errors import InputError
-from helpers.support.files import replace_file
+from helpers.support.files import lock_folder, replace_file
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps of each parameter
 
@@ -68,6 +71,37 @@ def put_state(run, state: State) -> None:
         begun = name in moments["step"]  # before its first step a parameter has no moments
         run.optimizer.state[parameter] = {k: moments[k][name] for k in MOMENTS} if begun else {}
     run.history, run.epochs_done = list(state.history), state.epochs_done
+
+
+@contextmanager
+def whole_or_nothing(run) -> Iterator[None]:
+    """Where the epoch inside breaks off, by an interrupt too, the run is as before."""
+    before = copy_state(run)
+    try:
+        yield
+    except BaseException:
+        put_state(run, before)
+        run.optimizer.zero_grad()
+        raise
+
+
+@contextmanager
+def best_epoch(run) -> Iterator[None]:
+    """Inside, the model has the weights of the best epoch."""
+    current = copy_weights(run.model)
+    put_weights(run.model, run.best)
+    try:
+        yield
+    finally:
+        put_weights(run.model, current)
+
+
+@contextmanager
+def own_folder(run) -> Iterator[bool]:
+    """Whether this process writes the run's folder; nobody else writes there meanwhile."""
+    writes = bool(run.config.out) and workers.get_rank() == 0
+    with lock_folder(Path(run.config.out)) if writes else nullcontext():
+        yield writes
 
 
 def save_run(run) -> None:
@@ -132,7 +166,7 @@ def load_run(run, path: str | Path) -> None:
             f"({type(error).__name__}: {error}); start anew or use another"
         ) from None
     check_identity(path, theirs, json.loads(json.dumps(identify(run))))
-    expected = [(epoch, *named) for epoch in range(done) for named in list_measures(run)]
+    expected = [(epoch, *named) for epoch in range(done) for named in run.list_measures()]
     finite = all(type(value) is float and math.isfinite(value) for value in values)
     if rows != expected or not finite:
         raise InputError(
@@ -141,6 +175,18 @@ def load_run(run, path: str | Path) -> None:
         )
     check_tensors(path, tensors, run.model)
     put_state(run, State(tensors, history, done))
+    run.saved = done
+
+
+def load_first(run, folders: list[Path]) -> None:
+    """Takes up the checkpoint of the first folder that has one that fits; says why it is not."""
+    for folder in folders:
+        path = folder / "checkpoint.safetensors"
+        if path.exists():
+            try:
+                return load_run(run, path)
+            except InputError as error:
+                print(f"{error}; not used")
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -156,13 +202,6 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise InputError(
             f"{path}: not a whole checkpoint ({error}); start anew or use an older one"
         ) from None
-
-
-def list_measures(run) -> list[tuple[str, str]]:
-    """The measures and names of an epoch's rows in the history, in their order."""
-    streams = [stream.name for stream in run.data.log.streams]
-    measures = {"train": run.names, "validation": run.names, "gradient": streams}
-    return [(measure, name) for measure, names in measures.items() for name in names]
 
 
 def check_identity(path: Path, theirs: dict, ours: dict) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -41,10 +42,19 @@ def refuse_empty(text: str) -> str:
     return text
 
 
+def check_share(value: object) -> float | list:
+    if type(value) is int:
+        value = float(value) if abs(value) <= MOST else math.inf
+    if isinstance(value, (float, list)):
+        return value
+    raise ValueError(f"must be a share or a list of values, found {value!r:.100}")
+
+
 Size = Annotated[int, Field(ge=1, le=MOST)]
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Amount = Annotated[float, Field(ge=0)]
 Text = Annotated[str, AfterValidator(refuse_empty)]
+Share = Annotated[object, AfterValidator(check_share)]  # of all events, or a list of values
 
 
 class Settings(BaseModel):

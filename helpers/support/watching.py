@@ -9,6 +9,7 @@ from contextvars import ContextVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from helpers.support.errors import TrainingStopped
 
@@ -104,3 +105,9 @@ def measure_gradients(encoder: nn.Module) -> Tensor:
     """The norm of the gradients of each stream's encoder: (S,)."""
     gradients = [parameter.grad.flatten(1) for parameter in encoder.parameters()]
     return torch.cat(gradients, 1).norm(dim=1)
+
+
+def tell_epoch(row) -> None:
+    """One line of an epoch's row in the epoch table; a progress bar stays whole."""
+    losses = f"train {row['train']:.4f}   validation {row['validation']:.4f}"
+    tqdm.write(f"epoch {row['epoch']:3d}   {losses}{'   best' if row['best'] else ''}")

@@ -78,3 +78,10 @@ def add_up(*tensors: Tensor) -> None:
     except RuntimeError:  # the message that PyTorch gives names a port, not the worker
         end_with_others()
     nn.utils.vector_to_parameters(together.to(tensors[0].device), tensors)
+
+
+def mean_of_all(losses: Tensor) -> Tensor:
+    """The mean over the rows of all workers: (rows, C) of each -> (C,)."""
+    total, rows = losses.sum(0, dtype=torch.double), torch.tensor([len(losses)]).double()
+    add_up(total, rows)
+    return total / rows

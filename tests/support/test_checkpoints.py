@@ -5,7 +5,7 @@ import pytest
 import torch
 from small import small_config, small_data
 
-from helpers.support.checkpoints import copy_state, put_state
+from helpers.support.checkpoints import copy_state, load_run, put_state
 from helpers.support.files import DATA, STORED
 from helpers.training import Trainer, read_config
 
@@ -13,7 +13,7 @@ from helpers.training import Trainer, read_config
 def test_the_stored_working_run_is_taken_up():
     run = Trainer(read_config(DATA / "working_run.json"), progress=False)
     made = {name: weight.clone() for name, weight in run.best.items()}
-    run.load(STORED / "working_run" / "checkpoint.safetensors")
+    load_run(run, STORED / "working_run" / "checkpoint.safetensors")
     stored = pd.read_csv(STORED / "working_run" / "history.csv")
     pd.testing.assert_frame_equal(run.table(), stored, rtol=0, atol=0)
     assert run.epochs_done == run.saved == run.config.epochs == len(run.epochs())

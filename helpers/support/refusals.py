@@ -1,0 +1,82 @@
+"""What cannot work, refused before it is tried: mappings, configurations, origins.
+
+`check_...` are validators of the settings in `helpers.schema` and `helpers.training`: each gives
+back what it was given, or raises what pydantic takes for a complaint.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from helpers.support.errors import InputError
+
+
+def check_parts(split):
+    """Of a `Split`: shares without a column, lists with one, and nothing in two parts."""
+    parts = (split.train, split.validation, split.test)
+    lists = [part for part in parts if isinstance(part, list)]
+    shares = [part for part in parts if isinstance(part, float)]
+    if split.by is None and (lists or len(shares) != 2):
+        raise ValueError(
+            "without 'by', train and validation must be shares, and the test is what they leave"
+        )
+    if split.by is not None and not (
+        isinstance(split.train, list) and isinstance(split.test, list)
+    ):
+        raise ValueError(f"train and test must be lists of values of the column '{split.by}'")
+    if not (all(share > 0 for share in shares) and sum(shares) < 1):
+        found = " and ".join(map(str, shares))
+        raise ValueError(f"shares must be above 0 and add up to less than 1, found {found}")
+    values = [str(value) for part in lists for value in part]
+    if repeated := [value for value in values if values.count(value) > 1]:
+        raise ValueError(f"'{repeated[0]}' is listed twice; a value belongs to one part")
+    return split
+
+
+def check_names(mapping):
+    """Of a `LogMapping`: names told apart, and streams with a key that there is."""
+    names = [category.name for category in mapping.make_categories(2)]
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"two categories are named '{repeated[0]}'; rename one")
+    if "mean" in names:
+        raise ValueError("a category is named 'mean', as a report's last row is; rename it")
+    for stream, key in mapping.streams.items():
+        if not stream.isprintable() or set(stream) & set("/\\:"):  # it names a folder
+            raise ValueError(
+                f"stream {stream!r}: a name holds none of / \\ : and no line end; rename it"
+            )
+        if key not in [*names, mapping.sequence]:
+            raise ValueError(
+                f"stream '{stream}': key '{key}' is neither a category nor the sequence "
+                f"column, '{mapping.sequence}'; categories are {', '.join(names)}"
+            )
+    return mapping
+
+
+def check_heads(model):
+    """Of a `ModelConfig`: heads share the width equally."""
+    if model.d_model % model.num_heads:
+        sizes = f"{model.d_model} is not a multiple of num_heads {model.num_heads}"
+        raise ValueError(f"key 'd_model': {sizes}; change one of them")
+    return model
+
+
+def check_together(config):
+    """Of a `Config`: what one key asks of another."""
+    if config.carry > config.src_seq_len:
+        most = f"src_seq_len {config.src_seq_len}"
+        raise ValueError(f"key 'carry': must be at most {most}, found {config.carry}")
+    if config.log and not config.mapping:
+        raise ValueError("key 'mapping': a log of your own needs one; see data/README.md")
+    return config
+
+
+def refuse_strangers(origins: np.ndarray, known: np.ndarray, part: str) -> None:
+    """Names an origin that is not among the known ones, which are sorted."""
+    nearest = np.searchsorted(known, origins).clip(max=len(known) - 1)
+    strangers = origins[known[nearest] != origins]
+    if len(strangers):
+        raise InputError(
+            f"origins: event {strangers[0]} begins no window of the {part} part; take some of "
+            f"this part's `origins`"
+        )
