@@ -28,12 +28,12 @@ import pytest
 from mutants import Mutant, draw, find_pattern, make_mutants
 
 ROOT = Path(__file__).resolve().parent.parent
-SAMPLE = 10  # mutants of each module
+SAMPLE = 8  # mutants of each module
 LEAST = 0.7  # the share of them that must be noticed
 # Imported once for all runs.
 HEAVY = ["torch._dynamo", "pandas", "pyarrow.parquet", "pydantic", "safetensors.torch", "filelock"]
 HEAVY += ["matplotlib.pyplot", "nbval.plugin", "hypothesis"]
-SLOWEST = 5  # seconds; tests that take longer are left out
+SLOWEST = 3  # seconds; tests that take longer are left out
 # Modules of helpers, those with slow tests first, and the tests that see them beside their own,
 # which are tests/test_model.py for model, tests/support/test_fast.py for support/fast.
 MODULES = {
@@ -49,6 +49,8 @@ MODULES = {
     "support/log_files": ["test_bad_logs.py", "test_events.py"],
     "model": ["support/test_fast.py", "support/test_plain.py"],
     "support/watching": ["test_training.py"],
+    "support/records": ["test_training.py"],
+    "support/refusals": ["test_bad_configs.py", "test_bad_logs.py", "test_windows.py"],
 }
 
 
@@ -108,8 +110,8 @@ GUARDS = [
     Guard("a resumed run draws anew", "SeedSequence(...)", "np.random.SeedSequence()"),
     Guard("the last epoch is best", "_l.idxmin()", "_l.index[-1]"),
     Guard("the test chooses", "_w = _all[VALIDATION]", "_w = _all[TEST]"),
-    Guard("the last weights are evaluated", "put_weights(self.model, self.best)", "None"),
-    Guard("half an epoch stays", "put_state(self, _before)", "None"),
+    Guard("the last weights are evaluated", "put_weights(_r.model, _r.best)", "None"),
+    Guard("half an epoch stays", "put_state(_run, _before)", "None"),
     Guard("another run's checkpoint", "_theirs.get(_k) != _ours[_k]", "False"),
     Guard("infinite gradients", "not _norm.isfinite()", "False"),
 ]  # fmt: skip
@@ -133,10 +135,12 @@ def find_guarded(guard: Guard) -> list[tuple[str, Mutant]]:
 
 
 def find_tests(module: str) -> list[str]:
-    own = Path(module).with_name(f"test_{Path(module).name}.py")
-    paths = [ROOT / "tests" / file for file in (own, *MODULES[module])]
-    files = [str(path.relative_to(ROOT)) for path in dict.fromkeys(paths) if path.exists()]
-    assert files, f"no tests of module '{module}'; correct MODULES"
+    own = Path("tests") / Path(module).with_name(f"test_{Path(module).name}.py")
+    more = [Path("tests") / file for file in MODULES[module]]
+    gone = [str(path) for path in more if not (ROOT / path).exists()]
+    assert gone == [], f"no such tests of '{module}' any more; correct MODULES"
+    files = [str(path) for path in dict.fromkeys([own, *more]) if (ROOT / path).exists()]
+    assert files, f"no tests of '{module}'; correct MODULES"
     return files
 
 
