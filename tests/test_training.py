@@ -178,6 +178,31 @@ def test_shuffled_epochs_differ_and_pass_over_no_window():
     )
     assert np.array_equal(one, again) and not np.array_equal(one, other)
     assert set(one) == set(windows.origins)
+    other_seed = order_batches(windows, config.change(seed=1), 0)
+    assert not np.array_equal(one, np.concatenate(other_seed))
+
+
+def test_the_seed_alone_tells_where_the_weights_start():
+    one, again, other = (copy_weights(trainer(seed=seed).model) for seed in (0, 0, 1))
+    assert same(one, again) and not same(one, other)
+
+
+def test_an_epoch_that_breaks_off_leaves_the_run_as_it_was():
+    run, calls = trainer(grad_accum=2), []
+
+    def interrupt(number, loss):
+        calls.append(number)
+        if len(calls) == 3:  # after a step, and with half of the next one's gradients
+            raise KeyboardInterrupt
+
+    before, run.watch = copy_weights(run.model), interrupt
+    with pytest.raises(KeyboardInterrupt):
+        run.epoch()
+    assert same(copy_weights(run.model), before) and run.epochs_done == 0
+    run.epoch()
+    twin = trainer(grad_accum=2)
+    twin.epoch()
+    assert same(copy_weights(run.model), copy_weights(twin.model))
 
 
 # -- the loop
@@ -396,6 +421,11 @@ def test_cosine_rises_for_a_twentieth_then_falls_to_nothing():
 def test_the_configured_rate_is_the_one_that_steps():
     run = trainer(epochs=2, schedule="cosine").fit()
     assert run.optimizer.param_groups[0]["lr"] == pytest.approx(1e-3 * scale_rate("cosine", 9, 10))
+
+
+def test_the_schedule_counts_steps_and_not_batches():
+    run = trainer(epochs=2, grad_accum=2, schedule="cosine").fit()  # five batches are three steps
+    assert run.optimizer.param_groups[0]["lr"] == pytest.approx(1e-3 * scale_rate("cosine", 5, 6))
 
 
 def test_clip_norm_shortens_the_gradient():
