@@ -168,8 +168,9 @@ def test_a_run_clears_away_what_a_killed_one_had_begun_to_write(tmp_path):
 
 
 def kill_again_and_again(start, unbroken, folder: Path, kills: int, epochs: int) -> None:
-    draw, killed, out = random.Random(kills), 0, folder / "0"
+    draw, killed, faster = random.Random(kills), 0, 0
     while killed < kills:
+        out = folder / str(faster)
         process, pipe = start(train, out, epochs)
         try:
             heard(pipe)
@@ -180,7 +181,7 @@ def kill_again_and_again(start, unbroken, folder: Path, kills: int, epochs: int)
         process.join()
         if process.exitcode == 0:  # it was faster: another run, then
             assert same_run(out, unbroken(epochs))
-            out = folder / str(killed)
+            faster += 1
             continue
         assert process.exitcode == -signal.SIGKILL
         check_what_is_left(out, unbroken(epochs), epochs)
@@ -441,7 +442,8 @@ def rest_at(batch: int, tell):
 def train_through_interrupts(pipe, out, epochs):
     """Says "training" in the midst of a step of two batches, then each time it begins.
 
-    And of each interrupt what it leaves.
+    And of each interrupt what it leaves. An epoch's five batches take longer than the parent waits
+    before it interrupts, so that the last epoch is not done before the last interrupt.
     """
     run = run_in(out, epochs, rest_at(7, lambda: pipe.send("training")))
     while run.saved < epochs:
@@ -449,7 +451,10 @@ def train_through_interrupts(pipe, out, epochs):
             run.fit()
         except KeyboardInterrupt:
             whole, told = run_in(out, epochs), iter([False])  # which draws numbers, too
-            run.watch = lambda *_: next(told, True) or pipe.send("training")
+            run.watch = lambda *_, told=told: (
+                next(told, True) or pipe.send("training"),
+                time.sleep(0.03),
+            )
             alike = same(copy_weights(run.model), copy_weights(whole.model))
             pipe.send(
                 (
