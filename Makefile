@@ -8,7 +8,7 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 help:
 	@echo "make run        run every notebook in order; executed copies and HTML pages go to build/notebooks"
 	@echo "make test       look at the code's format, run the tests, then every notebook against its stored outputs"
-	@echo "make test-long  the tests that take minutes: the log remade, the student edition run, public logs if at hand"
+	@echo "make test-long  the tests that take minutes: the core broken on purpose, the log remade, the student edition run, public logs if at hand"
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make student    the notebooks without solutions, to hand out: build/student"
 	@echo "make slides     a deck of slides of each notebook: build/slides. They show without a network after"
