@@ -1,10 +1,7 @@
-"""What the server of processes in test_faults imports.
+"""What the server of processes in conftest.py imports, so that each has its data at its start."""
 
-So each process has its data and its modules when it starts.
-"""
+from small import small_run
 
-from small import small_config, small_data
+from helpers import widgets  # noqa: F401
 
-from helpers.training import Trainer
-
-Trainer(small_config(), small_data(), progress=False)
+small_run()

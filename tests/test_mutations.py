@@ -37,19 +37,19 @@ SLOWEST = 3  # seconds of a processor; tests that take longer are left out
 # which are tests/test_model.py for model, tests/support/test_fast.py for support/fast.
 MODULES = {
     "training": [],
-    "support/checkpoints": ["test_training.py", "test_bad_configs.py"],
+    "support/checkpoints": ["test_training.py"],
     "world": [],
     "losses": ["support/test_baselines.py"],
     "windows": [],
     "support/fast": ["support/test_watching.py"],
     "support/baselines": ["test_losses.py"],
-    "schema": ["test_bad_configs.py", "test_events.py", "test_bad_logs.py"],
-    "events": ["test_bad_logs.py"],
-    "support/log_files": ["test_bad_logs.py", "test_events.py"],
+    "schema": ["support/test_settings.py", "test_events.py"],
+    "events": ["support/test_log_files.py"],
+    "support/log_files": ["test_events.py"],
     "model": ["support/test_fast.py", "support/test_plain.py"],
     "support/watching": ["test_training.py"],
     "support/records": ["test_training.py"],
-    "support/refusals": ["test_bad_configs.py", "test_bad_logs.py", "test_windows.py"],
+    "support/refusals": ["test_schema.py", "support/test_settings.py", "test_windows.py"],
 }
 
 

@@ -1,9 +1,11 @@
 """Every figure: what it draws is what it was given. Nothing is compared as an image."""
 
 import ast
+import copy
 import inspect
 import re
 import warnings
+from functools import cache
 
 import matplotlib
 
@@ -15,30 +17,28 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import is_color_like, to_hex
 from matplotlib.figure import Figure
-from small import SOURCE, small_config, small_data, small_log, small_windows
+from matplotlib.text import Text
+from small import SOURCE, small_floors, small_log, small_windows, trained_run
+from unkind import LOOKS, UNKIND, assert_no_formula, unkind_run
 
 from helpers import plots
 from helpers.events import TEST
 from helpers.losses import Evaluation, evaluate, fit_baselines
 from helpers.support.errors import InputError
-from helpers.tools.simulate import export
-from helpers.training import Trainer
-from helpers.world import Workplace
 
 STREAMS = ["EventType", "Actor", "Recipient", "Location", "CostCode", "JobCode", "Time"]
 
 
-@pytest.fixture(scope="module")
-def run() -> Trainer:
-    config = small_config(epochs=3, learning_rate=1e-2)
-    return Trainer(config, small_data(), progress=False).fit()
-
-
-@pytest.fixture(scope="module")
-def evaluation(run) -> Evaluation:
-    _, floors = export(Workplace(employees=20, days=40), progress=False)
+@cache
+def make_evaluation() -> Evaluation:
+    run = trained_run()
     baselines = fit_baselines(run.data.log)
-    return evaluate(run.model, run.data.windows[TEST], baselines, floors[small_log().row])
+    return evaluate(run.model, run.data.windows[TEST], baselines, small_floors())
+
+
+@pytest.fixture
+def evaluation() -> Evaluation:
+    return copy.deepcopy(make_evaluation())
 
 
 @pytest.fixture
@@ -283,8 +283,8 @@ def test_draw_loss_per_epoch(axes, run):
     drawn = read_lines(axes)
     best = f"best, epoch {validation.idxmin()}"
     assert read_legend(axes) == list(drawn) == ["train", "validation", best]
-    assert_draws(drawn["train"], [0, 1, 2], train)
-    assert_draws(drawn["validation"], [0, 1, 2], validation)
+    assert_draws(drawn["train"], range(6), train)
+    assert_draws(drawn["validation"], range(6), validation)
     assert_draws(drawn[best], [validation.idxmin()], [validation.min()])
     assert_whole(axes.get_xticks())
     assert "nats" in axes.get_ylabel()
@@ -297,7 +297,7 @@ def test_draw_gradient_norms(axes, run):
     drawn = read_lines(axes)
     assert read_legend(axes) == list(drawn) == STREAMS
     for stream in STREAMS:
-        assert_draws(drawn[stream], [0, 1, 2], norms[stream])
+        assert_draws(drawn[stream], range(6), norms[stream])
     assert axes.get_yscale() == "log"
     assert_whole(axes.get_xticks())
 
@@ -1127,3 +1127,92 @@ def draw_histories_after_the_end(axes) -> None:
 def test_what_cannot_be_drawn_is_refused_in_words(draw, given, said):
     with pytest.raises(InputError, match=re.escape(said)):
         draw(make_axes(), *given)
+
+
+# -- names that are not kind
+
+EACH = pd.Series(np.linspace(0.1, 1, len(UNKIND)), UNKIND)
+
+
+OF_UNKIND = {
+    "histories": lambda axes, run: plots.draw_histories(
+        axes,
+        run.data.log,
+        run.data.windows[TEST].history_index(run.data.windows[TEST].origins[:1])[0],
+        run.data.windows[TEST].origins[0],
+    ),
+    "category_ladder": lambda axes, run: plots.draw_category_ladder(
+        axes, run.evaluation().report()
+    ),
+    "category_ranges": lambda axes, run: plots.draw_category_ranges(axes, run.category_ranges()),
+    "gradient_norms": lambda axes, run: plots.draw_gradient_norms(axes, pd.DataFrame([EACH])),
+    "two_orders": lambda axes, run: plots.draw_two_orders(
+        axes, EACH.rename("$a$"), EACH[::-1].rename("$b$")
+    ),
+    "reliability": lambda axes, run: plots.draw_reliability(
+        axes, {name: pd.DataFrame({"predicted": [0.5], "observed": [0.5]}) for name in UNKIND}
+    ),
+    "loss_curves": lambda axes, run: plots.draw_loss_curves(
+        axes,
+        {(name, name, "train"): pd.Series([1.0]) for name in UNKIND[2:10]},
+        pd.DataFrame(),
+        "loss",
+    ),
+    "decoder_reads": lambda axes, run: plots.draw_decoder_reads(axes, EACH),
+    "history_weights": lambda axes, run: plots.draw_history_weights(axes, pd.DataFrame({0: EACH})),
+    "predicted_values": lambda axes, run: plots.draw_predicted_values(
+        axes, EACH.to_numpy(), UNKIND, 3, UNKIND[3], most=12
+    ),
+    "model_shapes": lambda axes, run: plots.draw_model_shapes(axes, UNKIND, 6, 5, 12, 8, 99),
+    "right_or_wrong": lambda axes, run: plots.draw_right_or_wrong(
+        axes, np.eye(6, len(UNKIND)) > 0, UNKIND, "title"
+    ),
+    "leak_alarm": lambda axes, run: plots.draw_leak_alarm(
+        axes, pd.DataFrame({"what": UNKIND, "gap": 0.1, "standard_error": 0.01})
+    ),
+    "last_vectors": lambda axes, run: plots.draw_last_vectors(
+        axes, UNKIND, np.ones((len(UNKIND), 6), bool), 1
+    ),
+    "curves": lambda axes, run: plots.draw_curves(
+        axes, pd.DataFrame([EACH]), "title", "x", "y", {"$mark$": 0}
+    ),
+    "runs_against_the_first": lambda axes, run: plots.draw_runs_against_the_first(
+        axes,
+        pd.DataFrame(
+            {"run": UNKIND, "category": UNKIND, "difference": 0.1, "standard_error": 0.01}
+        ),
+        "title",
+    ),
+    "stream_heat": lambda axes, run: plots.draw_stream_heat(
+        axes, pd.DataFrame(np.ones((12, 12)), UNKIND, UNKIND)
+    ),
+}
+
+
+@LOOKS
+@pytest.mark.parametrize("name", OF_UNKIND)
+def test_unkind_names_in_a_figure(name):
+    run = unkind_run()
+    axes = Figure(figsize=(12, 8)).subplots()
+    OF_UNKIND[name](axes, run)
+    assert_no_formula(axes.figure)
+    texts = [text.get_text() for text in axes.figure.findobj(Text) if text.get_visible()]
+    assert any(r"\$\frac{1}" in text for text in texts) and max(map(len, texts)) < 99
+    assert any(
+        "_hidden" in text for text in texts
+    )  # a legend leaves out what begins with an underscore
+
+
+def test_every_figure_with_names_has_been_given_unkind_ones():
+    figures = {
+        name.removeprefix("draw_")
+        for name, one in inspect.getmembers(plots, inspect.isfunction)
+        if one.__module__ == plots.__name__ and name.startswith("draw_")
+    }
+    assert figures == OF_UNKIND.keys() | {
+        "loss_per_epoch",
+        "gap_by_step",
+        "live_losses",
+        "speed_by_batch",
+        "growth",
+    }  # which name nothing of a log

@@ -7,6 +7,7 @@ import html
 import re
 import threading
 import time
+from functools import cache
 from io import BytesIO
 
 import numpy as np
@@ -17,15 +18,27 @@ import torch
 from ipywidgets import HTML, HBox, Image, Label, VBox
 from ipywidgets.widgets.widget import _instances as ALIVE
 from matplotlib.figure import Figure
-from small import SOURCE, STEPS, small_config, small_data, small_log
+from small import (
+    CHECKPOINT,
+    REFUSED_FOLDER,
+    SOURCE,
+    STEPS,
+    heard,
+    small_config,
+    small_data,
+    small_floors,
+    small_log,
+    train_in,
+    trained_run,
+)
 from traitlets import TraitError
+from unkind import LOOKS, OURS, UNKIND, Tags, assert_no_formula, assert_only_names, unkind_run
 
 from helpers import plots, training, widgets
 from helpers.events import TEST, TRAIN, VALIDATION
 from helpers.losses import evaluate
 from helpers.support.errors import InputError
 from helpers.support.fast import category_losses_fast
-from helpers.tools.simulate import export
 from helpers.training import Data, ModelConfig, Trainer, pick_evenly
 from helpers.widgets import (
     AttentionExplorer,
@@ -35,7 +48,6 @@ from helpers.widgets import (
     read_attention,
     select_curves,
 )
-from helpers.world import Workplace
 
 MARKUP = "<b onclick=alert(1)>$x_1$ & co</b>"
 
@@ -67,14 +79,15 @@ def controls(widget) -> list:
     return [widget, *(one for child in getattr(widget, "children", ()) for one in controls(child))]
 
 
-@pytest.fixture(scope="module")
-def run() -> Trainer:
-    return Trainer(small_config(epochs=6, learning_rate=1e-2), small_data(), progress=False).fit()
+@cache
+def make_report() -> pd.DataFrame:
+    report = trained_run().evaluation(VALIDATION).report()
+    return report.assign(floor=lambda table: 0.5 * table["markov"])
 
 
-@pytest.fixture(scope="module")
-def report(run) -> pd.DataFrame:
-    return run.evaluation(VALIDATION).report().assign(floor=lambda table: 0.5 * table["markov"])
+@pytest.fixture
+def report() -> pd.DataFrame:
+    return make_report().copy()
 
 
 @pytest.fixture
@@ -695,9 +708,7 @@ def test_stopping_keeps_the_whole_epochs(live, tmp_path):
     for _ in range(done):
         alone.epoch()
     again = Trainer(
-        small_config(
-            epochs=10_000, model_checkpoint=str(tmp_path / "live" / "checkpoint.safetensors")
-        ),
+        small_config(epochs=10_000, model_checkpoint=str(tmp_path / "live" / CHECKPOINT)),
         small_data(),
         progress=False,
     )
@@ -937,7 +948,7 @@ def test_pictures_are_not_drawn_more_often_than_they_can_be_seen(live, monkeypat
 
 
 def test_the_floor_of_a_live_run_is_that_of_the_windows_it_validates_on():
-    floors = export(Workplace(employees=20, days=40), progress=False)[1][small_log().row]
+    floors = small_floors()
     data = Data(small_log(), small_data().windows, floors)
     windows = data.windows[VALIDATION]
     run = Trainer(small_config(), data, progress=False)
@@ -951,3 +962,91 @@ def test_the_floor_of_a_live_run_is_that_of_the_windows_it_validates_on():
         LiveRun(small_config(), data).axes
     )
     assert widgets.validation_floor(small_data()) is None
+
+
+def test_a_live_run_in_the_folder_of_another_process_says_that_it_is_refused(start, tmp_path):
+    process, pipe = start(train_in, tmp_path, 10_000)
+    assert heard(pipe) == "training"
+    live = LiveRun(small_config(epochs=1, out=str(tmp_path)), small_data())
+    live.start()
+    live.wait(60)
+    assert live.said.startswith("Ended by an error: ") and REFUSED_FOLDER in live.said
+    process.kill()
+    process.join()
+    live.start()
+    live.wait(60)
+    assert live.said.startswith("Finished.") and not (tmp_path / ".lock").exists()
+    live.close()
+
+
+# -- names that are not kind
+
+
+def test_the_check_of_widgets_can_fail():
+    assert (
+        not Tags("<table></table><img src=x onerror=y>").found <= OURS
+        and not Tags("<td onclick=y>").found <= OURS
+    )
+    figure = Figure()
+    figure.text(0, 0, "$x$")
+    with pytest.raises(AssertionError):
+        assert_no_formula(figure)
+
+
+@LOOKS
+def test_unkind_names_in_the_loss_explorer(tmp_path):
+    run = unkind_run()
+    report = run.evaluation(VALIDATION).report()
+    history = pd.DataFrame(run.history)
+    explorer = LossExplorer({name: history for name in UNKIND}, report, tmp_path / "<b>figures")
+    assert_only_names(explorer)
+    for name in UNKIND:
+        explorer.runs.value, explorer.categories.value = [name], [name]
+        assert_only_names(explorer)
+        assert (
+            f"{name} of {name}, validation" in explorer.said
+            and f"{name} of {name}" in Tags(explorer.words.value).text
+        )
+    explorer.runs.value, explorer.categories.value = UNKIND[:4], UNKIND[:2]
+    assert_only_names(explorer)
+    explorer.search.value = UNKIND[0]
+    explorer.save.click()
+    assert "Saved as " in explorer.said and "<b>figures" in explorer.said
+    assert_only_names(explorer)
+
+
+@LOOKS
+def test_unkind_names_in_the_attention_explorer():
+    run = unkind_run()
+    explorer = AttentionExplorer(run, run.data.windows[TEST].origins[:2])
+    for name in UNKIND:
+        explorer.category.value = explorer.stream.value = name
+        assert_only_names(explorer)
+        assert (
+            name in Tags(explorer.events.value).text
+            and f"{name}: " in Tags(explorer.words.value).text
+        )
+    shown = {
+        cell
+        for s in range(3)
+        for row in widgets.history_rows(
+            run.data.log, read_attention(run, explorer.origins[1]).events[s], np.ones(SOURCE), 0
+        )
+        for cell in row
+    }
+    assert any("<script>" in cell for cell in shown)  # such values are among them
+
+
+@LOOKS
+def test_unkind_names_in_a_live_run(tmp_path):
+    run = unkind_run()
+    live = LiveRun(run.config.change(epochs=1, out=str(tmp_path / "<b>$x$ & co")), run.data)
+    live.start()
+    live.wait(60)
+    assert live.state == "Finished" and "<b>$x$ & co" in live.said
+    assert_only_names(live)
+    failing = LiveRun(run.config.change(model_checkpoint="<img src=x>"), run.data)
+    failing.start()
+    failing.wait(60)
+    assert "<img src=x>: no such checkpoint" in failing.said
+    assert_only_names(failing)

@@ -7,11 +7,26 @@ from threading import Barrier
 import numpy as np
 import pytest
 import torch
-from small import SOURCE, STEPS, small_batch, small_model, small_windows
+from small import (
+    ALL_AT_ONCE,
+    CHECKPOINT,
+    SOURCE,
+    STEPS,
+    contents,
+    refused,
+    run_in,
+    same,
+    small_batch,
+    small_model,
+    small_run,
+    small_windows,
+)
 from torch import nn
 
 from helpers.losses import evaluate
 from helpers.model import attend, split_heads
+from helpers.support.checkpoints import copy_weights, save_run
+from helpers.support.errors import TrainingStopped
 from helpers.support.fast import speed_up
 from helpers.support.watching import evaluating, measure_gradients, record_attention
 
@@ -148,3 +163,93 @@ def test_the_gradients_of_each_stream_are_measured_by_themselves():
     for s in range(7):
         parts = [p.grad[s].flatten().numpy() for p in model.encoder.parameters()]
         assert norms[s].item() == pytest.approx(np.linalg.norm(np.concatenate(parts)), rel=1e-4)
+
+
+# -- numbers that are none
+
+
+def test_a_loss_that_is_no_number_stops_and_leaves_the_last_good_checkpoint(tmp_path):
+    run = small_run(epochs=3, out=str(tmp_path))
+    run.epoch()
+    save_run(run)
+    kept = contents(tmp_path)
+    with torch.no_grad():
+        run.model.heads.bias[sum(run.sizes[: run.names.index("HoursWorked")])] = math.nan
+    with pytest.raises(TrainingStopped, match="epoch 1, batch 0: .*HoursWorked"):
+        run.fit()
+    assert contents(tmp_path) == kept
+    resumed = small_run(
+        epochs=3, out=str(tmp_path), model_checkpoint=str(tmp_path / CHECKPOINT)
+    ).fit()
+    assert resumed.epochs_done == 3
+
+
+def test_gradients_whose_squares_are_beyond_all_numbers_stop_the_run(tmp_path):
+    run = small_run(out=str(tmp_path))
+    run.model.heads.bias.register_hook(lambda grad: grad * 1e30)
+    with pytest.raises(
+        TrainingStopped,
+        match="epoch 0: the gradients are too large to be squared; lower learning_rate",
+    ):
+        run.fit()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_spoiled_by_the_last_step_of_an_epoch_are_not_saved(tmp_path):
+    run = small_run(batches=1, learning_rate=1e30, out=str(tmp_path))
+    with pytest.raises(TrainingStopped, match="epoch 0, validation: .*EventType"):
+        run.fit()
+    assert run.history == [] and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name, part, value, clip_norm, of",
+    [
+        (
+            "encoder.0.query.weight",
+            lambda gradient: gradient[2],
+            math.nan,
+            None,
+            " (stream Recipient)",
+        ),
+        ("heads.weight", lambda gradient: gradient[-1], math.inf, 1.0, " (Time_Reference_Minute)"),
+        ("decoder.0.wide.bias", lambda gradient: gradient, math.nan, 1.0, ""),
+        ("embedding.values.weight", lambda gradient: gradient[0], math.inf, None, " (EventType)"),
+    ],
+)
+def test_a_gradient_that_is_not_finite_is_named_before_a_step_is_made_with_it(
+    tmp_path, name, part, value, clip_norm, of
+):
+    run = small_run(**ALL_AT_ONCE, out=str(tmp_path), clip_norm=clip_norm)
+    run.epoch()
+    save_run(run)
+    kept = contents(tmp_path)
+    weights, calls = copy_weights(run.model), []
+
+    def spoil(gradient):
+        calls.append(None)
+        if len(calls) == 4:  # batch 3, the second of a step of two
+            part(gradient).fill_(value)
+
+    hook = dict(run.model.named_parameters())[name].register_hook(spoil)
+    said = f"epoch 1: the gradients of {name}{of} are not finite; lower learning_rate (0.001)"
+    refused(run.fit, start=said, error=TrainingStopped)
+    assert contents(tmp_path) == kept and same(copy_weights(run.model), weights)
+    hook.remove()
+    run.fit()
+    alone = small_run(**ALL_AT_ONCE, clip_norm=clip_norm).fit()
+    assert same(copy_weights(run.model), copy_weights(alone.model)) and run.history == alone.history
+
+
+def test_weights_that_no_window_shows_to_be_spoiled_are_not_saved_either(tmp_path):
+    run = run_in(tmp_path, 2)
+    run.epoch()
+    save_run(run)
+    kept = (tmp_path / CHECKPOINT).read_bytes()
+    with torch.no_grad():
+        run.model.embedding.values.weight[sum(run.sizes[:2]) - 1] = (
+            math.inf
+        )  # an actor that the small log has not
+    said = "epoch 1: the weights of embedding.values.weight (ActorRecordId) are not finite"
+    refused(run.fit, start=said, error=TrainingStopped)
+    assert (tmp_path / CHECKPOINT).read_bytes() == kept

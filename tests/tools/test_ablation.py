@@ -1,12 +1,11 @@
 """What leaving a stream out costs, against calculations by hand."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pandas as pd
 import pytest
-from small import SOURCE, STEPS, small_log, write_log
+from small import small_log
 
 from helpers.losses import Evaluation
 from helpers.schema import CATEGORY_NAMES, WORKPLACE
@@ -56,19 +55,8 @@ def test_what_the_streams_touch_are_streams_and_categories_that_exist():
 
 
 @pytest.fixture
-def config(tmp_path):
-    path = tmp_path / "tiny.json"
-    settings = dict(
-        src_seq_len=SOURCE,
-        tgt_seq_len=STEPS,
-        epochs=1,
-        batch_size=8,
-        batches=2,
-        learning_rate=1e-3,
-        model={"d_model": 8, "num_heads": 2},
-    )
-    path.write_text(json.dumps(settings | write_log(tmp_path)))
-    return path
+def config(config_file):
+    return config_file(epochs=1, batches=2)
 
 
 def test_the_command_leaves_out_one_stream_at_a_time(config, tmp_path, capsys):

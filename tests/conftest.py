@@ -1,0 +1,70 @@
+"""What the tests share as fixtures: runs, handed out as copies, and processes."""
+
+import multiprocessing
+from functools import cache, partial
+from multiprocessing import forkserver
+from pathlib import Path
+
+import pytest
+from small import ENVIRONMENT, run_in, trained_run, write_config
+
+from helpers.training import Trainer
+
+
+@pytest.fixture
+def run() -> Trainer:
+    """A small run of six epochs."""
+    return trained_run()
+
+
+@pytest.fixture
+def config_file(tmp_path):
+    """Writes a small configuration, its log and its mapping; changes replace values."""
+    return partial(write_config, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def unbroken(tmp_path_factory):
+    """The folder of a run of so many epochs that nothing befell, to be compared with."""
+
+    @cache
+    def run(epochs: int) -> Path:
+        out = tmp_path_factory.mktemp("unbroken")
+        run_in(out, epochs).fit()
+        return out
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def server():
+    """A process that has imported everything, so that each of its children starts at once."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        pytest.skip("these processes are started as on Linux and macOS")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pytest", "ready"])
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        # Two threads on one free core would wait for each other at full speed.
+        patch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+        forkserver.ensure_running()
+    return context
+
+
+@pytest.fixture
+def start(server):
+    """Starts a function in a process; gives both the process and a pipe to it."""
+    started = []
+
+    def start(target, *arguments):
+        ours, theirs = server.Pipe()
+        started.append(server.Process(target=target, args=(theirs, *arguments)))
+        started[-1].start()
+        theirs.close()
+        return started[-1], ours
+
+    yield start
+    for process in started:
+        process.kill()
+        process.join()
