@@ -6,26 +6,30 @@ from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
-from small import ENVIRONMENT, run_in, trained_run, write_config
 
-from helpers.training import Trainer
+# What is of ours is imported where it is needed: every file of tests reads this one first.
 
 
 @pytest.fixture
-def run() -> Trainer:
+def run():
     """A small run of six epochs."""
+    from small import trained_run
+
     return trained_run()
 
 
 @pytest.fixture
 def config_file(tmp_path):
     """Writes a small configuration, its log and its mapping; changes replace values."""
+    from small import write_config
+
     return partial(write_config, tmp_path)
 
 
 @pytest.fixture(scope="session")
 def unbroken(tmp_path_factory):
     """The folder of a run of so many epochs that nothing befell, to be compared with."""
+    from small import run_in
 
     @cache
     def run(epochs: int) -> Path:
@@ -39,6 +43,8 @@ def unbroken(tmp_path_factory):
 @pytest.fixture(scope="session")
 def server():
     """A process that has imported everything, so that each of its children starts at once."""
+    from small import ENVIRONMENT
+
     if "forkserver" not in multiprocessing.get_all_start_methods():
         pytest.skip("these processes are started as on Linux and macOS")
     context = multiprocessing.get_context("forkserver")

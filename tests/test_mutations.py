@@ -43,7 +43,7 @@ MODULES = {
     "windows": [],
     "support/fast": ["support/test_watching.py"],
     "support/baselines": ["test_losses.py"],
-    "schema": ["support/test_settings.py", "test_events.py"],
+    "schema": ["test_events.py", "support/test_settings.py", "support/test_log_files.py"],
     "events": ["support/test_log_files.py"],
     "support/log_files": ["test_events.py"],
     "model": ["support/test_fast.py", "support/test_plain.py"],

@@ -392,23 +392,6 @@ def test_the_best_epoch_has_the_least_validation_loss_and_its_weights_are_kept_a
     pd.testing.assert_frame_equal(report, expected)
 
 
-def test_category_ranges_are_the_least_and_greatest_validation_losses():
-    run = small_run(epochs=3, learning_rate=1e-2).fit()
-    values = [
-        [
-            row["value"]
-            for row in run.history
-            if row["measure"] == "validation" and row["name"] == name
-        ]
-        for name in run.names
-    ]
-    table = run.category_ranges()
-    assert table["category"].tolist() == run.names
-    assert table["min"].tolist() == [min(row) for row in values] and table["max"].tolist() == [
-        max(row) for row in values
-    ]
-
-
 def test_cosine_rises_for_a_twentieth_then_falls_to_nothing():
     rates = [scale_rate("cosine", step, 1000) for step in range(1000)]
     assert int(np.argmax(rates)) == 49 and 0.99 < max(rates) <= 1
@@ -538,11 +521,6 @@ def test_a_kernel_that_is_interrupted_in_an_epoch_goes_on_in_the_next_cell(unbro
 
 
 # -- when it cannot go on
-
-
-@pytest.mark.parametrize("table", [Trainer.epochs, Trainer.category_ranges])
-def test_before_the_first_epoch_the_tables_say_that_there_is_none(table):
-    refused(lambda: table(small_run()), "no whole epoch yet", "fit()")
 
 
 def test_a_run_without_a_folder_writes_nothing(tmp_path, monkeypatch):

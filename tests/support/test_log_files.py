@@ -324,6 +324,9 @@ AS_THEY_STAND = {
     ),
 }
 NAMES = (
+    "1.0",
+    "007",
+    "Zoë, the \u201cboss\u201d",
     "NA",
     "null",
     "None",

@@ -105,7 +105,7 @@ KEYS = [
     ("clip_norm", [0, -1.0, "1", float("inf")], "'clip_norm': must be"),
     ("dropout", [1, 2.5, float("nan")], "'dropout'"),
     ("step_decay", [-0.1, []], "'step_decay'"),
-    ("carry", [0, 5, HUGE], "'carry'"),
+    ("carry", [0, HUGE], "'carry'"),
     ("tied", [0, "yes", None], "'tied'"),
     ("shuffle", ["true", 1], "'shuffle'"),
     ("schedule", ["", "Cosine", "linear", None, 1], "'schedule'"),
