@@ -66,7 +66,7 @@ class Workplace(Settings):
             date.fromisoformat(self.start) + timedelta(days=self.days + BEYOND)
         except (ValueError, OverflowError):
             raise ValueError(
-                f"start: '{self.start}' is no date that {self.days} days can follow; "
+                f"key 'start': '{self.start}' is no date that {self.days} days can follow; "
                 f"write it as 2022-01-31"
             ) from None
         return self

@@ -734,10 +734,18 @@ def test_a_paused_run_waits_and_goes_on(live):
     until(lambda: live.run and live.run.epochs_done)
     live.pause_button.click()
     assert live.said.startswith("Paused.") and live.pause_button.description == "Go on"
-    time.sleep(2)  # what is under way ends: the epoch is saved, a batch is drawn
-    batches, picture = len(live._losses), live.image.value
-    time.sleep(0.5)
-    assert (len(live._losses), live.image.value) == (batches, picture)
+    # What is under way ends: the epoch is saved, a batch is drawn. Then nothing moves.
+    seen, since = None, time.monotonic()
+
+    def stands_still() -> bool:
+        nonlocal seen, since
+        now = (len(live._losses), bytes(live.image.value))
+        if now != seen:
+            seen, since = now, time.monotonic()
+        return time.monotonic() - since > 2
+
+    until(stands_still)
+    batches = len(live._losses)
     live.pause_button.click()
     until(lambda: len(live._losses) > batches)
     assert live.state == "Running" and live.pause_button.description == "Pause"

@@ -52,7 +52,7 @@ def test_the_command_writes_the_same_bytes_twice_and_nothing_else(tmp_path):
     "option, value, words",
     [
         ("employees", 3, "error: key 'employees': must be at least 20, found 3"),
-        ("start", "9999-12-31", "error: start: '9999-12-31' is no date"),
+        ("start", "9999-12-31", "error: key 'start': '9999-12-31' is no date"),
     ],
 )
 def test_the_command_refuses_in_one_line(tmp_path, option, value, words):
