@@ -1,11 +1,16 @@
 """Errors in one line, and a table's check."""
 
 
+def in_one_line(text: str) -> str:
+    """A name in a file may hold whatever ends a line: a vertical tab, a form feed."""
+    return " ".join(text.splitlines())
+
+
 class InputError(ValueError):
     """Something a user gave us is wrong. One line names the file, the place and the remedy."""
 
     def __init__(self, message: str):
-        super().__init__(" ".join(message.splitlines()))
+        super().__init__(in_one_line(message))
 
 
 class TrainingStopped(RuntimeError):

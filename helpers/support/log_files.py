@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from helpers.support.errors import InputError
+from helpers.support.errors import InputError, in_one_line
 
 # What text never holds: NUL, and bytes that are not UTF-8.
 UNREADABLE = re.compile("[\0\udc80-\udcff]")
@@ -41,7 +41,7 @@ class Notes(list):
 
     def add(self, place: str, what: str) -> None:
         """A note on a place in the file; none is all of it."""
-        self.append(f"{self.path}{', ' * bool(place)}{place}: {what}")
+        self.append(in_one_line(f"{self.path}{', ' * bool(place)}{place}: {what}"))
 
 
 def read_frame(mapping, notes: Notes) -> tuple[pd.DataFrame, dict[str, pd.Series]]:

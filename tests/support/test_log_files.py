@@ -294,6 +294,7 @@ BAD_FORMS = {
 }
 # The rows, which are read as they stand, and what must be said of them.
 AS_THEY_STAND = {
+    "a vertical tab within a name": (cell(6, "who", "E\v01"), [ALIKE]),
     "quotes within a name": (column("what", lambda v: f'a "{v}"'), []),
     "rows twice": ([*ROWS[:5], *ROWS[4:]], ["1 rows repeat an earlier row exactly"]),
     "rows upside down": (ROWS[::-1], ["not in the order of time; sorted"]),
