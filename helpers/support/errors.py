@@ -2,7 +2,7 @@
 
 
 def in_one_line(text: str) -> str:
-    """A name in a file may hold whatever ends a line: a vertical tab, a form feed."""
+    """The text without line ends, of which a name in it may hold any, such as a vertical tab."""
     return " ".join(text.splitlines())
 
 
@@ -14,7 +14,10 @@ class InputError(ValueError):
 
 
 class TrainingStopped(RuntimeError):
-    """Training cannot go on; the message says where it went wrong."""
+    """Training cannot go on. One line says where it went wrong."""
+
+    def __init__(self, message: str):
+        super().__init__(in_one_line(message))
 
 
 def check_table(table, columns: tuple, what: str) -> None:

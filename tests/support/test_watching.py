@@ -184,6 +184,17 @@ def test_a_loss_that_is_no_number_stops_and_leaves_the_last_good_checkpoint(tmp_
     assert resumed.epochs_done == 3
 
 
+def test_what_stops_a_run_is_said_in_one_line_whatever_a_category_is_called():
+    run = small_run()
+    run.names[0] = "kind\vof\nevent"
+    with torch.no_grad():
+        run.model.heads.bias[0] = math.nan
+    with pytest.raises(TrainingStopped) as caught:
+        run.fit()
+    assert "the loss of kind of event is not finite" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
 def test_gradients_whose_squares_are_beyond_all_numbers_stop_the_run(tmp_path):
     run = small_run(out=str(tmp_path))
     run.model.heads.bias.register_hook(lambda grad: grad * 1e30)
