@@ -1,7 +1,8 @@
 """The multi-objective loss, the baselines it is held against, and the category report. All in nats.
 
 A category's loss lies between two lines: the ceiling ln(size), which guessing gives, and the floor,
-which nothing beats. Between them stand three baselines that a model has to be better than.
+which nothing beats. Between them stand the counting tables that a model has to be better than, and,
+where the world is known, the exact reader, which no model with the same input can beat.
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from helpers.events import TRAIN, Log
-from helpers.support.baselines import BASELINES, CategoryBaseline
+from helpers.reader import read
+from helpers.schema import WORKPLACE
+from helpers.support import reports
+from helpers.support.baselines import BASELINES, CategoryBaseline, Past
 from helpers.support.errors import InputError
+from helpers.support.files import Truth
 from helpers.support.watching import evaluating
-from helpers.windows import Batch, Windows
+from helpers.windows import Windows
 
 
 def category_losses(logits: Tensor, target: Tensor, sizes: list[int]) -> Tensor:
@@ -53,19 +58,19 @@ def multi_objective_loss(losses: Tensor, counted: Tensor) -> Tensor:
     return mean_over_steps(losses, counted).mean()
 
 
-def fit_baselines(log: Log) -> list[CategoryBaseline]:
-    """One baseline per category, from the training part alone; the first is the kind of event."""
-    events = np.flatnonzero(log.part == TRAIN)
-    events = events[np.argsort(log.sequence[events], kind="stable")]
-    follows = log.sequence[events[1:]] == log.sequence[events[:-1]]
-    before, after = events[:-1][follows], events[1:][follows]
-    by_time = np.argsort(after, kind="stable")
-    before, after = log.table[before[by_time]], log.table[after[by_time]]  # (pairs, C)
-    baselines = []
+def fit_baselines(log: Log) -> dict[str, np.ndarray]:
+    """What counting tables lose on each event, given those before it: name -> (events, C) nats.
+
+    The tables count the training part alone. The first category is the kind of event.
+    """
+    past = Past(log.table[:, 0], log.sequence, log.part == TRAIN)
+    training = np.flatnonzero((log.part == TRAIN) & (past.before >= 0))
+    losses = []
     for c, category in enumerate(log.categories):
-        fitted = CategoryBaseline(before[:, 0], before[:, c], after[:, c], category.size)
-        baselines.append(fitted)
-    return baselines
+        fitted = CategoryBaseline(past, log.table[:, c], training, category.size)
+        losses.append(fitted.losses())
+    together = np.stack(losses, -1).astype(np.float32)  # (baselines, events, C)
+    return dict(zip(BASELINES, together, strict=True))
 
 
 # -- evaluation
@@ -75,10 +80,12 @@ def fit_baselines(log: Log) -> list[CategoryBaseline]:
 class Evaluation:
     """What a model and its rivals lose on a set of windows. N windows, U steps, C categories.
 
-    losses: name -> (N, U, C) float32 nats, names being BASELINES, "model" and, where known, "floor"
+    losses: name -> (N, U, C) float32 nats, names being BASELINES, "model" and, where the truth is
+        known, "reader_own" (the exact reader of the sequence's own stream), "reader", "floor"
     counted: (N, U) bool, the steps that count
     correct: (N, U, C) bool, whether the most likely value was the true one
     sequence: (N,) int64, whose window it is
+    deciders: (N, U, C) int8, whose habit decided, see `Truth`; None where it is not known
     """
 
     log: Log
@@ -86,50 +93,37 @@ class Evaluation:
     counted: np.ndarray
     correct: np.ndarray
     sequence: np.ndarray
+    deciders: np.ndarray | None = None
 
     def report(self, step: int | None = None) -> pd.DataFrame:
         """The category report over all steps, or of one step of the horizon (1 is the next)."""
-        horizon = self.counted.shape[1]
-        if step is not None and not 1 <= step <= horizon:
-            raise InputError(f"step: must be 1 to {horizon}, the windows' horizon, found {step}")
-        steps = slice(None) if step is None else slice(step - 1, step)
-        counted = self.counted[:, steps]
-        sizes = [category.size for category in self.log.categories]
-        table = pd.DataFrame({"category": [category.name for category in self.log.categories]})
-        table["size"], table["ceiling"] = sizes, np.log(sizes)
-        for name in (*BASELINES, "model", "floor"):
-            known = name in self.losses
-            table[name] = self.losses[name][:, steps][counted].mean(0, float) if known else np.nan
-        table["gap"] = table["model"] - table["floor"]
-        table["accuracy"] = self.correct[:, steps][counted].mean(0)
-        mean = {"category": "mean"} | dict(table.drop(columns=["category", "size"]).mean())
-        return pd.concat([table, pd.DataFrame([mean])], ignore_index=True).astype({"size": "Int64"})
+        return reports.report(self, step)
+
+    def decisions(self, step: int = 1) -> pd.DataFrame:
+        """The same where habits decide, at one step: a row for each stream's habit."""
+        return reports.decisions(self, list(WORKPLACE.streams), step)
+
+    def all_questions(self) -> pd.DataFrame:
+        """Over all steps, at the next event, and there where habits decide, in one table."""
+        return reports.ask_three_questions(self, list(WORKPLACE.streams))
 
     def standard_error(self, difference: np.ndarray) -> np.ndarray:
-        """Standard error of the mean of a (N, U, C) difference, for each category: (C,).
-
-        Windows of one sequence overlap, so the sequences are the units (clustered as in Liang and
-        Zeger 1986).
-        """
-        weight, steps = self.counted[..., None], self.counted.sum()
-        mean = (difference * weight).sum((0, 1)) / steps
-        residual = ((difference - mean) * weight).sum(1)  # (N, C)
-        sums = pd.DataFrame(residual).groupby(self.sequence).sum().to_numpy()  # (sequences, C)
-        return np.sqrt((sums**2).sum(0)) / steps
+        """Standard error of the mean of a (N, U, C) difference, for each category: (C,)."""
+        return reports.standard_error(difference, self.counted[..., None], self.sequence)
 
 
 @torch.no_grad()
 def evaluate(
     model: nn.Module,
     windows: Windows,
-    baselines: list[CategoryBaseline] | None = None,
-    floors: np.ndarray | None = None,
+    baselines: dict[str, np.ndarray] | None = None,
+    truth: Truth | None = None,
     origins: np.ndarray | None = None,
     device: str = "cpu",
     progress: bool = False,
     batch_size: int = 256,
 ) -> Evaluation:
-    """Losses of the model, the baselines and the floor, (events, C), on the windows of `origins`.
+    """Losses of the model, the baselines, the readers and the floor on the windows of `origins`.
 
     Without `origins`, on all windows. Where something is not given, its losses are left out.
     """
@@ -137,34 +131,33 @@ def evaluate(
     if not len(origins):
         raise InputError("origins: no window to evaluate; give at least one of windows.origins")
     sizes = [category.size for category in log.categories]
-    row_of_zeros = [(0, 1), (0, 0)]  # which padded steps name
-    unseen = np.pad(log.unseen, row_of_zeros)
-    floors = None if floors is None else np.pad(floors, row_of_zeros)
+    event = windows.target_index(origins)  # (N, U), len(log) where padded
+
+    def pick(of_events: np.ndarray) -> np.ndarray:  # (events, C) -> (N, U, C)
+        return np.pad(of_events, [(0, 1), (0, 0)])[event]
+
     starts = range(0, len(origins), batch_size)
-    parts = []
+    model_losses, correct = [], []
     with evaluating(model):
         for start in tqdm(starts, disable=not progress, desc="evaluating", unit="batch"):
             batch = windows.batch(origins[start : start + batch_size])
             logits = model(batch.to(device)).float().cpu()  # (B, U, V)
-            part = {"model": category_losses(logits, batch.target, sizes).numpy()}
-            part |= baseline_losses(baselines, batch) if baselines else {}
-            if floors is not None:
-                part["floor"] = floors[batch.event].astype(np.float32)
+            model_losses.append(category_losses(logits, batch.target, sizes).numpy())
             best = torch.stack([one.argmax(-1) for one in logits.split(sizes, -1)], -1)
-            # A true value without an integer of its own cannot be named, so never predicted right.
-            part["correct"] = (best == batch.target).numpy() & ~unseen[batch.event]
-            part["counted"] = batch.counted.numpy()
-            parts.append(part)
-    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    correct, counted = whole.pop("correct"), whole.pop("counted")
-    return Evaluation(log, whole, counted, correct, log.sequence[origins])
+            correct.append((best == batch.target).numpy())
+    losses = {name: pick(of_events) for name, of_events in (baselines or {}).items()}
+    losses["model"] = np.concatenate(model_losses)
+    if truth:
+        losses |= read_both(windows, truth, origins)
+        losses["floor"] = pick(truth.floors).astype(np.float32)
+    # A true value without an integer of its own cannot be named, so never predicted right.
+    right = np.concatenate(correct) & ~pick(log.unseen)
+    deciders = pick(truth.deciders) if truth else None
+    return Evaluation(log, losses, event < len(log), right, log.sequence[origins], deciders)
 
 
-def baseline_losses(baselines: list[CategoryBaseline], batch: Batch) -> dict[str, np.ndarray]:
-    """Name -> (B, U, C) nats: each step is given the true event before it."""
-    given, target = batch.given.numpy(), batch.target.numpy()
-    each = []
-    for c, baseline in enumerate(baselines):
-        each.append(baseline.losses(given[..., 0], given[..., c], target[..., c]))
-    losses = np.stack(each, -1).astype(np.float32)  # (baselines, B, U, C)
-    return dict(zip(BASELINES, losses, strict=True))
+def read_both(windows: Windows, truth: Truth, origins: np.ndarray) -> dict[str, np.ndarray]:
+    """The exact reader of the sequence's own stream, where it is there, and of all streams."""
+    own = [stream.name for stream in windows.log.streams if stream.name == "Recipient"]
+    readers = {"reader_own": read(windows, truth, own, origins)} if own else {}
+    return readers | {"reader": read(windows, truth, None, origins)}

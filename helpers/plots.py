@@ -7,6 +7,7 @@ drawn, markers and lines differ as well.
 from __future__ import annotations
 
 from itertools import cycle
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,12 @@ from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, PowerNorm
 from matplotlib.lines import Line2D
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import Circle, FancyBboxPatch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from helpers.events import Log
+from helpers.schema import WORKPLACE
+from helpers.support.baselines import BASELINES
 from helpers.support.errors import InputError, check_table
 
 # One look for every figure of the course, large enough for the back row.
@@ -51,9 +54,25 @@ LEVELS = {
     "marginal": "dotted",
     "copy_last": "dashdot",
     "markov": "dashed",
+    "look_back": (0, (1, 3)),
+    "reader_own": (0, (9, 3)),
+    "reader": (0, (9, 2, 1, 2)),
     "floor": (0, (6, 1, 1, 1, 1, 1)),
 }
 LEVEL_COLOURS = {"ceiling": GREY, "floor": GREEN}
+# What the two exact readers are called in figures.
+LEVEL_NAMES = {
+    "reader_own": "exact reader, own stream",
+    "reader": "exact reader, all streams",
+}
+
+# What stands on a ladder, in the order in which it is drawn.
+RUNGS = {
+    "baseline": "best baseline",
+    **LEVEL_NAMES,
+    "floor": "floor: nothing beats it",
+    "model": "model",
+}
 
 # What has a name of its own looks the same wherever it is drawn.
 _UPRIGHT = {"marker": "|", "markersize": 15, "markeredgewidth": 3, "linestyle": ""}
@@ -71,10 +90,11 @@ LOOKS = {
     "ceiling": _UPRIGHT | {"color": GREY},
     "baseline": _DOT | {"color": ORANGE, "marker": "D", "markersize": 8},
     "model": _DOT | {"color": BLUE, "marker": "o", "markersize": 8},
+    "reader_own": _UPRIGHT | {"color": AMBER},
+    "reader": _UPRIGHT | {"color": PINK},
     "floor": _UPRIGHT | {"color": GREEN},
     "range": {"color": BLUE, "linewidth": 7},
     "end of a range": _UPRIGHT | {"color": BLUE, "markersize": 7, "markeredgewidth": 1.5},
-    "gap": {"color": BLUE, "marker": "o"},
     "moved": {"color": ORANGE, "marker": "o", "linestyle": "-", "linewidth": 2.2},
     "stayed": {"color": GREY, "marker": "s", "linestyle": "--", "linewidth": 1.2},
     "reference": {"color": GREY, "linestyle": "--", "linewidth": 1.5},
@@ -89,7 +109,20 @@ LOOKS = {
     "true value": {"color": GREEN, "edgecolor": WHITE, "hatch": "//"},
     "other value": {"color": SKY, "edgecolor": WHITE},
     "no event": {"edgecolor": PALE, "hatch": "////"},
+    "passing time": {"color": PALE, "linewidth": 5, "marker": ">", "markersize": 15},
+    "clock": {"facecolor": WHITE, "edgecolor": DARK, "linewidth": 2.5},
+    "hand of a clock": {"color": DARK, "linewidth": 2.5, "solid_capstyle": "round"},
+    "nobody could know": {"facecolor": (GREEN, 0.12), "edgecolor": (WHITE, 0)},
+    "placebo": {"facecolor": WHITE, "edgecolor": GREY, "linestyle": "--"},
 }
+
+# What is known of decisions step by step: its name in the figure, and its look.
+BY_STEP = {
+    "floor": ("floor", {"color": GREEN, "linestyle": "-."}),
+    "reader": (LEVEL_NAMES["reader"], {"color": PINK, "linestyle": "-"}),
+    "reader of Recipient alone": (LEVEL_NAMES["reader_own"], {"color": AMBER, "linestyle": "--"}),
+}
+HATCHES = ("", "//", "..")  # of bars, beside their colours
 
 # Where a legend goes that would hide something inside the axes. The distance is in letters.
 BESIDE = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
@@ -164,6 +197,11 @@ def _shorten(text: object, most: int = 30) -> str:
     if text.startswith("_"):
         text = "\u200b" + text
     return text.replace("$", r"\$")
+
+
+def _break_lines(text: str) -> str:
+    """A name of up to 60 letters on two lines where one would be long."""
+    return "\n".join(wrap(text, 34, break_long_words=False))
 
 
 def _list_once(names) -> list:
@@ -484,52 +522,76 @@ def draw_curves(
     return _finish(axes, xlabel=xlabel, ylabel=ylabel, title=title)
 
 
-def draw_runs_against_the_first(axes: Axes, table: pd.DataFrame, title: str) -> Axes:
-    """How far each of several runs lies from a first one, category by category.
-
-    Columns run, category, difference and standard_error, in nats. Two standard errors are drawn
-    to each side.
-    """
-    needed = ("run", "category", "difference", "standard_error")
-    check_table(table, needed, "differences to the first run")
-    categories, runs = _list_once(table["category"]), _list_once(table["run"])
-    apart = min(0.24, 0.8 / len(runs))  # the runs of a category stay nearer to it than to the next
-    axes.axvline(0, **LOOKS["reference"])
-    for i, run in enumerate(runs):
-        rows = table[table["run"] == run]
-        beside = apart * (i - (len(runs) - 1) / 2)
-        y = np.array([categories.index(name) for name in rows["category"]]) + beside
-        look = _pick_look(i) | {"linestyle": "", "capsize": 3, "label": _shorten(run, 60)}
-        _draw_intervals(axes, rows["difference"], y, 2 * rows["standard_error"], **look)
-    _list_downwards(axes, categories)
-    _add_legend(axes, **BELOW_NAMES, ncols=4)
-    return _finish(axes, xlabel="difference in loss (nats), with two standard errors", title=title)
-
-
 # -- losses by category
 
 
-def draw_category_ladder(axes: Axes, report: pd.DataFrame) -> Axes:
-    """Each category's ceiling, best baseline, model and floor, from a category report.
+def draw_category_ladder(axes: Axes, report: pd.DataFrame, title: str | None = None) -> Axes:
+    """Each category's best baseline, exact readers, model and floor, from a category report.
 
-    The hardest is at the top. A log without floors has none drawn.
+    The hardest is at the top; of a table of decisions there is a row a stream. The ceilings stand
+    as numbers at the right: drawn, they would squeeze the rest. A log without a simulator has
+    neither readers nor floor, and none are drawn.
     """
-    baselines = ["marginal", "copy_last", "markov"]
-    check_table(report, ("category", "ceiling", *baselines, "model", "floor"), "category report")
-    rows = report[report["category"] != "mean"].sort_values("model").reset_index(drop=True)
-    least = rows["floor"].fillna(rows["model"])
-    axes.hlines(rows.index, least, rows["ceiling"], color=PALE, zorder=0)
-    rungs = {
-        "ceiling": (rows["ceiling"], "ceiling: guessing"),
-        "baseline": (rows[baselines].min(axis=1), "best baseline"),
-        "model": (rows["model"], "model"),
-        "floor": (rows["floor"], "floor: nothing beats it"),
-    }
-    for name, (losses, label) in rungs.items():
-        _draw_series(axes, losses, rows.index, label=label, **LOOKS[name])
-    axes.set_yticks(rows.index, _shorten_all(rows["category"]))
-    _add_legend(axes, **BELOW_NAMES, ncols=4)
-    return _finish(axes, xlabel="loss (nats)", title="What each category could lose, and does")
+    rows = _sort_rungs(report)
+    _draw_ladder(axes, rows, title or "What each category could lose, and does")
+    _add_legend(axes, **BELOW_NAMES, ncols=3)
+    return axes
+
+
+def draw_category_ladders(axes: Axes, reports: dict[str, pd.DataFrame]) -> Axes:
+    """The ladders of several questions side by side, in the place of the axes.
+
+    Where two ladders have the same rows, the second keeps the order of the first. Returns the axes
+    of the last one.
+    """
+    figure, place = axes.figure, axes.get_subplotspec()
+    axes.remove()
+    grid, names = place.subgridspec(1, len(reports)), None
+    for number, (question, report) in enumerate(reports.items()):
+        rows = _sort_rungs(report)
+        axes = figure.add_subplot(grid[number])
+        same = names is not None and set(rows.index) == set(names)
+        _draw_ladder(axes, rows.loc[names] if same else rows, question[:1].upper() + question[1:])
+        axes.tick_params(axis="y", labelleft=not same)
+        names = rows.index if not same else names
+        if not number:
+            figure.legend(loc="outside lower center", frameon=False, ncols=5)
+    return axes
+
+
+def _sort_rungs(report: pd.DataFrame) -> pd.DataFrame:
+    """A row for each that has a ladder, the hardest last, with what is drawn of it by its look."""
+    needed = ("category", "ceiling", *BASELINES, "reader_own", "reader", "model", "floor")
+    check_table(report, needed, "category report")
+    of_streams = "stream" in report and report["stream"].notna().any()  # a table of decisions
+    rows = report.assign(baseline=report[list(BASELINES)].min(axis=1))
+    rows["label"] = rows["category"].map(_shorten)
+    if of_streams:
+        rows["label"] = rows["stream"].map(_shorten) + "\n" + rows["label"]
+    rows = rows.set_index("stream" if of_streams else "category").drop("mean", errors="ignore")
+    return rows.sort_values("model")[["label", "ceiling", *RUNGS]]
+
+
+def _draw_ladder(axes: Axes, rows: pd.DataFrame, title: str) -> None:
+    drawn, y = rows[list(RUNGS)], np.arange(len(rows))
+    axes.hlines(y, drawn.min(axis=1), drawn.max(axis=1), color=PALE, zorder=0)
+    for name, label in RUNGS.items():
+        _draw_series(axes, rows[name], y, label=label, **LOOKS[name])
+    axes.set_yticks(y, rows["label"])
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.set_xlim(0, 1.03 * np.nanmax(drawn, initial=0.01))
+    _write_ceilings(axes, rows["ceiling"])
+    _finish(axes, xlabel="loss (nats)", title=title)
+
+
+def _write_ceilings(axes: Axes, ceilings: pd.Series) -> None:
+    """The ceilings of the rows as numbers, right of the axes, with their name above."""
+    texts = [(y, f"{ceiling:.1f}", 0) for y, ceiling in enumerate(ceilings) if pd.notna(ceiling)]
+    if texts:
+        texts.append((texts[-1][0], "ceiling", 16))
+    look = {"color": GREY, "fontsize": 11, "va": "center", "textcoords": "offset points"}
+    for y, text, up in texts:
+        axes.annotate(text, (1, y), (8, up), axes.get_yaxis_transform(), **look)
 
 
 def draw_category_ranges(axes: Axes, ranges: pd.DataFrame) -> Axes:
@@ -573,40 +635,195 @@ def draw_two_orders(axes: Axes, left: pd.Series, right: pd.Series) -> Axes:
     return axes
 
 
-def draw_gap_by_step(axes: Axes, gaps: pd.Series) -> Axes:
-    """The mean gap to the floor at each step of the horizon."""
-    axes.plot(gaps.index, gaps, **LOOKS["gap"])
-    axes.set_ylim(bottom=0)
-    _count_whole(axes)
-    return _finish(
-        axes,
-        xlabel="step of the horizon (1 is the next event)",
-        ylabel="mean gap to the floor (nats)",
-        title="How far from the floor, step by step",
-    )
+def draw_leak_alarm(axes: Axes, gaps: pd.DataFrame, line: str = "reader") -> Axes:
+    """Differences to a line that nothing honest passes, with three standard errors to each side.
 
-
-def draw_leak_alarm(axes: Axes, gaps: pd.DataFrame) -> Axes:
-    """Gaps to the floor with three standard errors to each side; alarms stand out.
-
-    Columns what, gap and standard_error.
+    Columns what, gap and standard_error. What is below by more than that has a leak, and stands
+    out. `line` names it: the exact reader or the floor.
     """
-    check_table(gaps, ("what", "gap", "standard_error"), "gaps to the floor")
+    words = "exact reader" if line == "reader" else line
+    check_table(gaps, ("what", "gap", "standard_error"), f"gaps to the {line}")
     gap, reach = gaps["gap"], 3 * gaps["standard_error"]
     alarm = (gap + reach < 0).to_numpy()
-    axes.axvline(0, label="floor", **LOOKS["border"])
+    axes.axvline(0, label=words, **LOOKS["border"])
     y = np.arange(len(gaps))
-    kinds = {"no alarm": (~alarm, "no alarm"), "alarm": (alarm, "below the floor: a leak")}
+    kinds = {"no alarm": (~alarm, "no alarm"), "alarm": (alarm, f"below the {words}: a leak")}
     for name, (rows, label) in kinds.items():
         look = LOOKS[name] | {"capsize": 4, "label": label}
         _draw_intervals(axes, gap[rows], y[rows], reach[rows], **look)
     _list_downwards(axes, gaps["what"], 60)
+    axes.set_yticks(y, [_break_lines(name) for name in _shorten_all(gaps["what"], 60)])
     _add_legend(axes, **BELOW, ncols=3)
     return _finish(
         axes,
-        xlabel="gap to the floor, with three standard errors (nats)",
-        title="Who is below the floor?",
+        xlabel=f"loss above the {words}, with three standard errors (nats)",
+        title=f"Who is below the {words}?",
     )
+
+
+# -- the workplace: what decides, and what its streams are worth
+
+
+def draw_decisions_by_step(axes: Axes, table: pd.DataFrame) -> Axes:
+    """The mean loss of decisions at each step of the horizon, for the floor, readers and runs.
+
+    Columns who, question and loss, as `helpers.tools.decisions` gives them.
+    """
+    check_table(table, ("who", "question", "loss"), "decisions")
+    rows = table[table["question"].str.startswith("step ")]
+    if rows.empty:
+        raise InputError("decisions: no question is a step of the horizon, such as 'step 1'")
+    rows = rows.assign(step=rows["question"].str.removeprefix("step ").astype(int))
+    wide = rows.pivot(index="step", columns="who", values="loss").sort_index()
+    rest = [name for name in _list_once(rows["who"]) if name not in (*BY_STEP, *BASELINES)]
+    runs = [name for name in rest if not name.startswith("without ")]
+    drawn = {name: look for name, look in BY_STEP.items() if name in wide}
+    for i, name in enumerate(runs):
+        look = _pick_look(6 * i) | {"markersize": 7, "markerfacecolor": WHITE}
+        drawn[name] = (_shorten(name.replace("_", " ")), look)
+    lines = []
+    for name, (label, look) in drawn.items():
+        lines += axes.plot(wide.index, wide[name], label=label, **look)
+    if {"floor", "reader"} <= set(wide):
+        axes.fill_between(wide.index, wide["floor"], wide["reader"], **LOOKS["nobody could know"])
+        middle = wide[["floor", "reader"]].iloc[len(wide) // 2].mean()
+        _write(axes, wide.index[len(wide) // 2], middle, "nobody could know", ha="center")
+    axes.set_ylim(bottom=0)
+    axes.set_xticks([1, *range(5, len(wide) + 1, 5)])
+    axes.margins(x=0.02)
+    _finish(
+        axes,
+        xlabel="step of the horizon (1 is the next event)",
+        ylabel="loss where a habit decides (nats)",
+        title="What streams are for, and how a forecast fades",
+    )
+    _name_at_the_right(axes, lines)
+    return axes
+
+
+# The drawing of a shift, one of many: where each event stands, the time on its clock, and its name.
+# The distances are not those of the times.
+CLOCKS = {
+    "shift_scheduled": (1.35, 7, 57, "planned"),
+    "punch_in": (4.45, 8, 10, "punch in"),
+    "break_start": (6.45, 12, 10, "break"),
+    "break_end": (8.2, 13, 10, "back at work"),
+    "punch_out": (11.95, 16, 45, "punch out"),
+}
+LINE, RADIUS = 2.9, 0.36  # how high the clocks stand, and how large they are
+# What the keys of the built-in log's streams are called.
+KEY_WORDS = {
+    "EventType": "kind of event",
+    "ActorRecordId": "lead",
+    "RecipientRecordId": "employee",
+    "LocationRecordId": "site",
+    "CostCodeRecordId": "project",
+    "JobCodeRecordId": "job",
+    "Time_Reference_Hour": "start hour",
+}
+
+
+def draw_shift(axes: Axes, decided: pd.DataFrame) -> Axes:
+    """A shift on the clock, and which stream's habit decides which category of which event.
+
+    Columns stream, key (its category), kind and category: a row a habit. A stream of the built-in
+    log that has none is named as the placebo. Made for 14 x 6 inches.
+    """
+    check_table(decided, ("stream", "key", "kind", "category"), "habits")
+    unknown = sorted(set(decided["kind"]) - set(CLOCKS))
+    if unknown:
+        raise InputError(
+            f"habits: kind must be one of {', '.join(CLOCKS)}, found {_shorten(unknown[0])}"
+        )
+    colours = dict(zip(decided["stream"], cycle(COLOURS), strict=False))
+    _draw_clocks(axes)
+    for kind, habits in decided.groupby("kind", sort=False):
+        x, top = CLOCKS[kind][0], LINE + RADIUS
+        for i, row in enumerate(habits.itertuples()):
+            box = (x - 1.72, top + 0.42 + 0.88 * i, 3.44, 0.78)
+            words = f"habit of the {_shorten(KEY_WORDS.get(row.key, row.key))}"
+            _draw_card(axes, box, _pick_card(colours, row.stream))
+            _write(axes, x, box[1] + 0.57, words, ha="center", size=13)
+            _write(axes, x, box[1] + 0.24, _shorten(row.category), ha="center", fontweight="bold")
+        _draw_arrow(axes, (x, top + 0.42), (x, top + 0.03))
+    _draw_keys(axes, colours)
+    axes.set(xlim=(0, 14), ylim=(0, 5.5), aspect="equal")
+    axes.set_title("One shift: what happens, and which hidden habit decides what of it")
+    axes.axis("off")
+    return axes
+
+
+def _draw_clocks(axes: Axes) -> None:
+    """The events of a shift along a line, a clock each, and what happens at both ends of it."""
+    axes.plot([0.3, 13.75], [LINE, LINE], markevery=[1], zorder=0, **LOOKS["passing time"])
+    for x, hour, minute, name in CLOCKS.values():
+        axes.add_patch(Circle((x, LINE), RADIUS, **LOOKS["clock"]))
+        for turns, length in ((minute / 60, 0.26), ((hour + minute / 60) / 12, 0.16)):
+            right, up = np.sin(2 * np.pi * turns), np.cos(2 * np.pi * turns)
+            axes.plot(
+                [x, x + length * right], [LINE, LINE + length * up], **LOOKS["hand of a clock"]
+            )
+        _write(axes, x, LINE - 0.56, name, size=14, ha="center", fontweight="bold")
+        _write(axes, x, LINE - 0.86, f"{hour}:{minute:02d}", ha="center")
+    x = CLOCKS["shift_scheduled"][0]
+    lots = "drawn by lot:\nthe lead, who acts,\nthe site, the project,\nthe job, the start hour"
+    _write(axes, x, LINE + RADIUS + 0.47, lots, ha="center", va="bottom", linespacing=1.3)
+    _draw_arrow(axes, (x, LINE + RADIUS + 0.42), (x, LINE + RADIUS + 0.03))
+    sheet = "at once the\ntimesheet and\nits approval"
+    _write(axes, CLOCKS["punch_out"][0] + 0.78, LINE - 0.8, sheet)
+
+
+def _draw_keys(axes: Axes, colours: dict[str, str]) -> None:
+    """The streams of the built-in log with what their keys are."""
+    streams = WORKPLACE.streams
+    said = (
+        "Each event joins a history of each stream. A key's habit shows in the history of that key:"
+    )
+    _write(axes, 0.05, 1.36, said, size=13)
+    width = 14 / len(streams)
+    for i, (stream, key) in enumerate(streams.items()):
+        box = (width * i + 0.05, 0.05, width - 0.1, 1.05)
+        _draw_card(axes, box, _pick_card(colours, stream))
+        words = KEY_WORDS[key] if stream in colours else f"{KEY_WORDS[key]}\nno habit: placebo"
+        x = width * (i + 0.5)
+        _write(axes, x, 0.82, stream, size=14, ha="center", fontweight="bold")
+        _write(axes, x, 0.58, words, ha="center", va="top")
+
+
+def _pick_card(colours: dict[str, str], stream: str) -> dict:
+    """How a stream's card looks: in its colour, or as the placebo's where it has none."""
+    if stream not in colours:
+        return LOOKS["placebo"]
+    return {"facecolor": (colours[stream], 0.2), "edgecolor": colours[stream]}
+
+
+def _draw_card(axes: Axes, box: tuple[float, float, float, float], look: dict) -> None:
+    left, bottom, width, height = box
+    shape = "round,pad=0,rounding_size=0.1"
+    card = FancyBboxPatch((left, bottom), width, height, boxstyle=shape, linewidth=1.8, **look)
+    axes.add_patch(card)
+
+
+def draw_worths(axes: Axes, worths: pd.DataFrame, title: str) -> Axes:
+    """What each stream is worth on the decisions of its habit: a row a stream, a bar a column."""
+    check_table(worths, (), "worths")
+    bars = len(worths.columns)
+    height = 0.8 / bars
+    for i, name in enumerate(worths):
+        y = np.arange(len(worths)) + height * (i - (bars - 1) / 2)
+        look = {"color": COLOURS[i % len(COLOURS)], "hatch": HATCHES[i % len(HATCHES)]}
+        label = _shorten(name, 60)
+        axes.barh(y, worths[name], 0.95 * height, label=label, edgecolor=WHITE, **look)
+        for place, worth in zip(y, worths[name], strict=True):
+            if pd.notna(worth):
+                text = f" {round(worth, 2) + 0:.2f}"  # and 0 has no sign
+                _write(axes, max(worth, 0), place, text, size=12 if bars < 3 else 10)
+    _list_downwards(axes, worths.index)
+    axes.axvline(0, **LOOKS["reference"])
+    least, most = np.nanmin(worths, initial=0), np.nanmax(worths, initial=0.01)
+    axes.set_xlim(least - 0.02 * (most - least), most + 0.1 * (most - least))
+    _add_legend(axes, **BELOW_NAMES, ncols=2)
+    return _finish(axes, xlabel="rise in loss on its decisions (nats)", title=title)
 
 
 # -- forecasts
@@ -739,6 +956,7 @@ def draw_loss_curves(
     lines = []
     for key, losses in curves.items():
         look = {"color": colours[key[told_by]], "marker": next(markers), "markersize": 8}
+        look["markevery"] = 1 + len(losses) // 20  # or they would hide the line
         if key[2] == "train":
             look |= LOOKS["measured on train"]
         lines += axes.plot(losses.index, losses, label=_name_curve(key, parts), **look)
@@ -781,12 +999,14 @@ def _draw_levels(axes: Axes, levels: pd.DataFrame, colours: dict[str, str]) -> N
 
 
 def _name_levels(axes: Axes, kinds: list[str]) -> None:
-    """Names the lines of the levels below the axes."""
+    """Names the lines of the levels below the axes, right of the axis' name, four in a row."""
     for i, kind in enumerate(kinds):
-        left = 0.58 + 0.2 * i
+        row, column = divmod(i, 4)
+        left = 0.59 + 0.24 * column
+        down = -0.14 if len(kinds) <= 4 else -0.11 - 0.065 * row
         line = Line2D(
-            [left, left + 0.05],
-            [-0.14, -0.14],
+            [left, left + 0.068],
+            [down, down],
             color=GREY,
             linestyle=LEVELS[kind],
             linewidth=1.8,
@@ -794,7 +1014,7 @@ def _name_levels(axes: Axes, kinds: list[str]) -> None:
             clip_on=False,
         )
         axes.add_artist(line)
-        _write(axes, left + 0.06, -0.14, kind, transform=axes.transAxes)
+        _write(axes, left + 0.077, down, kind, transform=axes.transAxes)
 
 
 def _name_at_the_right(axes: Axes, lines: list[Line2D]) -> None:

@@ -124,7 +124,7 @@ WORKPLACE = LogMapping(
         "Location": "LocationRecordId",
         "CostCode": "CostCodeRecordId",
         "JobCode": "JobCodeRecordId",
-        "Time": "Time_Event_Hour",
+        "Time": "Time_Reference_Hour",
     },
 )
 CATEGORY_NAMES = [category.name for category in WORKPLACE.make_categories(100)]

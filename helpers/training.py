@@ -28,7 +28,7 @@ from helpers.schema import WORKPLACE, read_mapping
 from helpers.support import checkpoints, machine, refusals, settings, watching, workers
 from helpers.support.errors import InputError
 from helpers.support.fast import category_losses_fast, speed_up
-from helpers.support.files import DATA, STORED, name_run_folder, read_floors, read_json
+from helpers.support.files import DATA, STORED, Truth, name_run_folder, read_json, read_truth
 from helpers.support.records import Record
 from helpers.support.settings import Amount, Count, Settings, Size, Text
 from helpers.windows import Windows, pick_evenly
@@ -71,7 +71,7 @@ class Config(Settings):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     device: machine.Device = "cpu"
     precision: Literal["float32", "bfloat16"] = "float32"  # of matrix products
-    log: Text | None = None  # null: the built-in log and its floors
+    log: Text | None = None  # null: the built-in log and its truth
     mapping: Text | None = None
     out: machine.Folder | None = None  # null: nothing is written; in a file, see read_config
 
@@ -91,11 +91,11 @@ def read_config(path: str | Path, changes: dict | None = None) -> Config:
 
 @dataclass
 class Data:
-    """A log, its windows by part, and, for the built-in log, every event's floor: (events, C)."""
+    """A log, its windows by part, and, for the built-in log, what its simulator knows."""
 
     log: Log
     windows: dict[int, Windows]
-    floors: np.ndarray | None
+    truth: Truth | None
 
 
 def load_data(config: Config) -> Data:
@@ -105,16 +105,19 @@ def load_data(config: Config) -> Data:
     log = read_log(path, mapping, config.id_category_size)
     if config.streams is not None:
         log.streams = settings.pick_named(log.streams, config.streams, "streams")
-    built_in = not (config.log or config.mapping)  # only its probabilities are known
-    floors = read_floors(path)[log.row] if built_in else None
-    windows: dict[int, Windows] = {}
-    lengths = (config.src_seq_len, config.tgt_seq_len)
+    truth = None if config.log or config.mapping else read_truth(path).take(log.row)
     try:
-        for part in (TRAIN, VALIDATION, TEST):
-            windows[part] = Windows(log, part, *lengths, beside=windows.get(TRAIN))
+        return Data(log, index_windows(log, config), truth)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    return Data(log, windows, floors)
+
+
+def index_windows(log: Log, config: Config) -> dict[int, Windows]:
+    """The windows of each part of a log: TRAIN, VALIDATION and TEST -> Windows."""
+    lengths = (config.src_seq_len, config.tgt_seq_len)
+    train = Windows(log, TRAIN, *lengths)
+    others = {part: Windows(log, part, *lengths, beside=train) for part in (VALIDATION, TEST)}
+    return {TRAIN: train} | others
 
 
 def order_batches(windows: Windows, config: Config, epoch: int) -> list[np.ndarray]:
@@ -274,11 +277,11 @@ class Trainer(Record):
             watching.tell_epoch(last)
 
     def evaluation(self, part: int = TEST, origins: np.ndarray | None = None) -> Evaluation:
-        """The best epoch's model, the baselines and the floor, on a part's windows or some."""
+        """The best epoch's model and all that it is read against, on a part's windows or some."""
         windows, baselines = self.data.windows[part], fit_baselines(self.data.log)
         rest = (origins, self.config.device, self.progress)
         with checkpoints.best_epoch(self), machine.use_precision(self.config):
-            return evaluate(self.model, windows, baselines, self.data.floors, *rest)
+            return evaluate(self.model, windows, baselines, self.data.truth, *rest)
 
 
 def scale_rate(schedule: str, step: int, steps: int) -> float:
@@ -291,8 +294,7 @@ def scale_rate(schedule: str, step: int, steps: int) -> float:
 
 def finished_run(path: str | Path, changes: dict | None = None) -> Trainer:
     """A configuration's trained run: from its folder, or stored in data/runs, or trained now."""
-    config = read_config(path, changes)
-    run = Trainer(config, load_data(config))
+    run = Trainer(read_config(path, changes))
     stored = [] if changes else [STORED / Path(path).stem]
-    checkpoints.load_first(run, [Path(config.out), *stored])
+    checkpoints.load_first(run, [Path(run.config.out), *stored])
     return run.fit()

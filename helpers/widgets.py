@@ -278,9 +278,11 @@ class LossExplorer(_Shell):
             VBox([self.search, self.categories]),
             VBox([self.epochs, self.smoothing, self.measure, self.scale]),
         ]
-        lines = [Label("lines to draw:"), *self.levels.values(), self.save]
-        margins = {"left": 0.075, "right": 0.66, "bottom": 0.15, "top": 0.91}
-        super().__init__([columns, lines], (11, 4.6), **margins)
+        levels = list(self.levels.values())
+        names = [Label(name, layout=Layout(width="100px")) for name in ("lines to draw:", "")]
+        lines = [names[0], *levels[:4]], [names[1], *levels[4:], self.save]
+        margins = {"left": 0.075, "right": 0.66, "bottom": 0.17, "top": 0.91}
+        super().__init__([columns, *lines], (11, 4.8), **margins)
         self.axes = self.figure.subplots()
         menus = [self.runs, self.categories, self.measure, self.scale]
         for control in (*menus, self.epochs, self.smoothing, *self.levels.values()):
@@ -336,8 +338,8 @@ class LossExplorer(_Shell):
     def _make_lines(self) -> None:
         self.levels = {}
         for name in plots.LEVELS:
-            drawn = name in ("markov", "floor")
-            self.levels[name] = Checkbox(drawn, description=name, indent=False, **box("105px"))
+            drawn = name in ("look_back", "reader", "floor")
+            self.levels[name] = Checkbox(drawn, description=name, indent=False, **box("115px"))
         self.save = Button(
             description="Save figure", tooltip=f"as a PNG in {self.folder.as_posix()}"
         )
@@ -641,9 +643,9 @@ class AttentionExplorer(_Shell):
         if truth is None:
             return f"{self.category.value}: {most}; no event came at this step."
         came = f"true is {names[truth]}, expected with {expected[truth]:.2f}"
-        floors = self.run.data.floors
-        if floors is not None:
-            possible = np.exp(-floors[event, self.run.names.index(self.category.value)])
+        known = self.run.data.truth
+        if known is not None:
+            possible = np.exp(-known.floors[event, self.run.names.index(self.category.value)])
             came += f" (the simulator: {possible:.2f})"
         return f"{self.category.value}: {most}; {came}, in {event_name(self.run.data.log, event)}."
 
@@ -685,11 +687,11 @@ class Stopped(Exception):
 
 def validation_floor(data: Data) -> float | None:
     """The mean floor of the windows that an epoch's validation loss is measured on."""
-    if data.floors is None:
+    if data.truth is None:
         return None
     windows = data.windows[VALIDATION]
     events = windows.target_index(pick_evenly(windows.origins, VALIDATION_WINDOWS))
-    return float(data.floors[events[events < len(data.log)]].mean())
+    return float(data.truth.floors[events[events < len(data.log)]].mean())
 
 
 class LiveRun(_Shell):

@@ -1,62 +1,60 @@
 """The simulated workplace: hidden causes, a time clock's events, and their true probabilities.
 
 One idea carries it. `next_outcomes` lists every event that can come next for an employee, with its
-probability, given what has happened and the hidden causes in force. Sampling draws from the list,
-the floor of a category is the list summed by that category's value, a rollout repeats it.
+probability, given the last one and the habits in force. Sampling draws from the list, the floor of
+a category is the list summed by that category's value, a rollout repeats it.
+
+What the log shows of an employee is all that the next event depends on, but for the habits. So the
+state of an employee is the last event: a new one takes over whatever does not change.
 """
 
 from __future__ import annotations
 
-import copy
 import heapq
 import math
 import random
 from bisect import bisect
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, product
 from typing import Annotated, NamedTuple
 
 from pydantic import Field, model_validator
 from tqdm.auto import tqdm
 
-from helpers.schema import CATEGORY_NAMES
+from helpers.schema import CATEGORY_NAMES, WORKPLACE
 from helpers.support.settings import Settings
 
-# When in its hour each kind of event happens, in the order of a shift: no two of an employee share
-# a moment, and they keep their order. The keys are the kinds of event.
-MINUTE = {
-    "punch_in": 20,
-    "break_start": 0,
-    "break_end": 20,
-    "shift_scheduled": 40,
-    "punch_out": 0,
-    "timesheet_submitted": 20,
-    "timesheet_approved": 40,
-    "timesheet_mended": 40,
-    "job_transfer": 0,
-}
-EVENT_TYPES = list(MINUTE)
-START_HOURS, START_MINUTES, PAID_HOURS = (4, 5, 6, 7), (0, 15, 30, 45), (5, 6, 7, 8)
-LATE = (0, 5, 10)  # minutes
-# A crew starts at the same hour; its breaks and ends are four and eight hours later, so the hour of
-# an event, modulo CREWS, names its crew.
-CREWS = 4
-CHANGE = 0.2  # probability a day that a habit changes
-HABIT = 0.9  # probability that things go as a habit has it
+# The kinds of event in the order of a shift, which ends with one of the two approvals.
+EVENT_TYPES = (
+    "shift_scheduled",
+    "job_transfer",
+    "punch_in",
+    "break_start",
+    "break_end",
+    "punch_out",
+    "timesheet_submitted",
+    "timesheet_approved",
+    "timesheet_mended",
+)
+START_HOURS = tuple(range(4, 12))  # shifts begin in one of these hours
+BREAK_START, BREAK_END = 12, 13  # hours of the day
+# A shift is planned in the hour before it, at this minute; two minutes later its job may go.
+PLANNED, TRANSFERRED = 57, 59
+GAPS = {1: 0.80, 2: 0.16, 3: 0.04}  # days from one shift to the next, and their probabilities
+MENDED = 0.15  # probability that a timesheet is mended rather than approved as it stands
+TRANSFER = 0.1  # probability that a shift's job is changed before it begins
+FOLLOWED = 0.9  # probability that things go as a habit has it
 HOUR, DAY = 60, 24 * 60  # in minutes
-BEYOND = 30  # days of the calendar after the last one, since shifts are planned ahead
+BEYOND = 5  # days of the calendar after the last one, since shifts are planned ahead
 
 
 class Workplace(Settings):
     """How large the simulated workplace is, when it begins, and which of all possible ones."""
 
-    employees: Annotated[int, Field(ge=20, le=999)] = (
-        64  # one in ten is a lead and clocks no shifts
-    )
-    days: Annotated[int, Field(ge=1, le=3650)] = 1095
+    employees: Annotated[int, Field(ge=20, le=999)] = 60  # one in ten manages, and clocks no shifts
+    days: Annotated[int, Field(ge=1, le=3650)] = 1000
     start: str = "2021-01-01"
     seed: Annotated[int, Field(ge=0)] = 2026
 
@@ -71,9 +69,9 @@ class Workplace(Settings):
             ) from None
         return self
 
-    def make_names(self, prefix: str) -> list[str]:
-        """Names of sites, jobs, cost codes or leads: there is one for ten employees."""
-        return [f"{prefix}{i + 1:02d}" for i in range(self.employees // 10)]
+    def make_names(self, prefix: str, per: int = 3) -> tuple[str, ...]:
+        """Names of leads, sites, projects, jobs or managers: one for so many employees."""
+        return tuple(f"{prefix}{i + 1:02d}" for i in range(self.employees // per))
 
 
 # -- chance
@@ -112,74 +110,108 @@ def favour(values: tuple, favourite, p: float) -> Choice:
 
 
 @cache
-def spread_minutes(kind: str, late: int) -> Choice:
-    """Minutes of the hour: the kind's place in it, and mostly as late as the crew."""
-    lateness = favour(LATE, late, HABIT)
-    return Choice({MINUTE[kind] + minutes: p for minutes, p in lateness.table.items()})
+def by_lot(values: tuple) -> Choice:
+    """Each value as likely as any other."""
+    return Choice({value: 1 / len(values) for value in values})
 
 
 # -- what nobody in the log sees
 
 
-class Causes:
-    """The hidden habits that lie behind the log, each of one stream; see data/README.md.
+class Habit(NamedTuple):
+    """What someone or something does these days, and where the log shows it.
 
-    choices: stream -> (whose habit it is, the values that it can take)
+    The habit decides `category` of an event of this kind: its value, one of `values`, is the
+    habit's with probability FOLLOWED. The events named in `repeated` show that value again.
+    """
+
+    kind: str
+    category: str
+    values: tuple
+    repeated: tuple[str, ...]
+    change: float = 0.05  # probability a day that it changes to any other of its values
+
+
+SHEETS = ("timesheet_submitted", "timesheet_approved", "timesheet_mended")
+LEFT = ("punch_out", *SHEETS)  # what follows the break
+# A shift's habits, by the stream that tells them: each of its keys has a habit of its own.
+HABITS = {
+    "Actor": Habit("punch_out", "Time_Event_Minute", (40, 45, 50, 55), SHEETS),
+    "Recipient": Habit(
+        "punch_in", "Time_Event_Minute", (0, 5, 10, 15), ("break_start", "break_end")
+    ),
+    "Location": Habit("break_end", "HoursWorked", (20, 24, 28, 32), LEFT),  # in quarter hours
+    "CostCode": Habit("break_end", "ApprovedByManagerUserRecordId", (), LEFT),  # the managers
+    "JobCode": Habit("punch_out", "Time_Event_Hour", (15, 16, 17, 18), SHEETS),
+    # There are only eight start hours. With slower habits a network learns by heart which it was
+    # on which date, and is worse than guessing on the dates that follow.
+    "Time": Habit(
+        "punch_in",
+        "Time_Reference_Minute",
+        (20, 30, 40, 50),
+        ("break_start", "break_end", *LEFT),
+        change=0.2,
+    ),
+}
+KEYS = {stream: WORKPLACE.streams[stream] for stream in HABITS}  # the category of a habit's key
+
+
+class Causes:
+    """The habits in force. No column of the log names them; see data/README.md.
+
+    keys: category -> the values that it can have, by lot, in a plan
     of: stream -> key -> the habit in force now
     """
 
     def __init__(self, workplace: Workplace, rng: random.Random):
-        self.sites = workplace.make_names("SITE-")
-        self.jobs = workplace.make_names("JOB-")
-        self.cost_codes = workplace.make_names("CC-")
-        self.leads = workplace.make_names("L")
-        self.choices = {
-            "Actor": (self.leads, self.sites),  # the site that a lead sends people to
-            "Location": (self.sites, PAID_HOURS),  # how many hours of a shift a site pays
-            "CostCode": (self.cost_codes, self.leads),  # the manager in charge of a project
-            "JobCode": (self.jobs, self.cost_codes),  # the cost code that a job is booked to
-            "EventType": (["shift_scheduled"], START_MINUTES),  # when planned shifts begin
-            "Time": (range(CREWS), LATE),  # how late a crew is
+        clocking = workplace.employees - workplace.employees // 10
+        self.keys = {
+            "ActorRecordId": workplace.make_names("L"),
+            "RecipientRecordId": tuple(f"E{i + 1:03d}" for i in range(clocking)),
+            "LocationRecordId": workplace.make_names("SITE-"),
+            "CostCodeRecordId": workplace.make_names("CC-"),
+            "JobCodeRecordId": workplace.make_names("JOB-"),
+            "Time_Reference_Hour": START_HOURS,
         }
+        managers = workplace.make_names("M", per=10)
+        self.values = {stream: habit.values or managers for stream, habit in HABITS.items()}
         self.of = {}
-        for stream, (keys, values) in self.choices.items():
-            self.of[stream] = {key: rng.choice(values) for key in keys}
+        for stream, values in self.values.items():
+            self.of[stream] = {key: rng.choice(values) for key in self.keys[KEYS[stream]]}
 
     def change(self, rng: random.Random) -> None:
-        """One hour: every habit may change to any other."""
-        for stream, (keys, values) in self.choices.items():
-            habits = self.of[stream]
-            for key in keys:
-                if rng.random() < CHANGE / 24:
-                    habits[key] = rng.choice([value for value in values if value != habits[key]])
+        """One hour: every habit may change to any other of its values."""
+        for stream, habits in self.of.items():
+            values, p = self.values[stream], HABITS[stream].change / 24
+            for key, now in habits.items():
+                if rng.random() < p:
+                    habits[key] = rng.choice([value for value in values if value != now])
+
+    def decide(self, event: dict) -> dict[str, Choice]:
+        """What habits decide of an event: category -> Choice."""
+        choices = {}
+        for stream, habit in HABITS.items():
+            if habit.kind == event["EventType"]:
+                favourite = self.of[stream][event[KEYS[stream]]]
+                choices[habit.category] = favour(self.values[stream], favourite, FOLLOWED)
+        return choices
+
+
+def name_deciders(kind: str) -> list[int]:
+    """Whose habit decides each category of an event of this kind: (C,).
+
+    The stream's place among the streams, counted from 1; 0 where no habit decides.
+    """
+    deciders = [0] * len(CATEGORY_NAMES)
+    for stream, habit in HABITS.items():
+        if habit.kind == kind:
+            deciders[CATEGORY_NAMES.index(habit.category)] = (
+                list(WORKPLACE.streams).index(stream) + 1
+            )
+    return deciders
 
 
 # -- what the log shows
-
-
-@dataclass
-class Shift:
-    """A shift as planned; the day counts from the first."""
-
-    day: int
-    hour: int
-    minute: int
-    site: str
-    cost_code: str
-
-
-@dataclass
-class Person:
-    """One employee, as far as what comes next depends on it."""
-
-    name: str
-    lead: str
-    job: str
-    plan: Shift  # the next shift
-    shift: Shift  # the shift at hand
-    last: str = "timesheet_approved"  # the kind of the last event
-    quarters: int | None = None  # hours paid for the shift at hand, in quarter hours
-    manager: str | None = None  # who is in charge of its project
 
 
 class Calendar:
@@ -187,98 +219,66 @@ class Calendar:
 
     def __init__(self, workplace: Workplace):
         first = date.fromisoformat(workplace.start)
-        days = [first + timedelta(days=i) for i in range(workplace.days + BEYOND)]
-        self.month_day = [(day.month, day.day) for day in days]
+        days = [first + timedelta(days=i) for i in range(-BEYOND, workplace.days + BEYOND)]
+        self.month_day = {i - BEYOND: (day.month, day.day) for i, day in enumerate(days)}
+
+    def set_day(self, event: dict, day: int) -> None:
+        """Puts an event, and the shift that it belongs to, on a day."""
+        event["day"] = event["reference_day"] = day
+        event["Time_Event_Month"], event["Time_Event_Day"] = self.month_day[day]
+        event["Time_Reference_Month"], event["Time_Reference_Day"] = self.month_day[day]
 
 
-def make_event(
-    calendar: Calendar,
-    person: Person,
-    kind: str,
-    actor: str,
-    day: int,
-    hour: int,
-    of: Shift,
-    **more,
-) -> dict:
-    """All categories of one event, at a day and hour and of a shift; what `more` leaves is None."""
-    event = dict.fromkeys(CATEGORY_NAMES)
-    event["EventType"] = kind
-    event["ActorRecordId"] = actor
-    event["RecipientRecordId"] = person.name
-    event["LocationRecordId"] = of.site
-    event["IsTimesheet"] = "no"
-    event["day"], event["reference_day"] = day, of.day
-    event["Time_Event_Month"], event["Time_Event_Day"] = calendar.month_day[day]
-    event["Time_Event_Hour"] = hour
-    event["Time_Reference_Month"], event["Time_Reference_Day"] = calendar.month_day[of.day]
-    event["Time_Reference_Hour"], event["Time_Reference_Minute"] = of.hour, of.minute
-    return event | more
+def next_outcomes(last: dict, causes: Causes, calendar: Calendar) -> list[Outcome]:
+    """Every event that can come next for an employee; the probabilities sum to 1.
 
+    last: the employee's last event, which says all that matters but the habits
+    """
 
-def next_outcomes(person: Person, causes: Causes, calendar: Calendar) -> list[Outcome]:
-    """Every event that can come next for this employee; the probabilities sum to 1."""
-    now, last, lead, habits = person.shift, person.last, person.lead, causes.of
+    def outcome(kind: str, p: float = 1.0, lots: dict | None = None, **changes) -> Outcome:
+        event = last | {"EventType": kind} | changes
+        return Outcome(p, event, (lots or {}) | causes.decide(event))
 
-    def outcome(p, kind, actor, day, hour, shift, choices=None, **more):
-        event = make_event(calendar, person, kind, actor, day, hour, shift, **more)
-        late = habits["Time"][hour % CREWS]
-        return Outcome(
-            p, event, {"Time_Event_Minute": spread_minutes(kind, late)} | (choices or {})
-        )
-
-    # At work: a break, in which the site's hours and the project's manager become known.
-    work = dict(CostCodeRecordId=now.cost_code, JobCodeRecordId=person.job)
-    if last == "punch_in":
-        return [outcome(1.0, "break_start", lead, now.day, now.hour + 4, now, **work)]
-    if last == "break_start":
-        quarters = tuple(4 * hours for hours in PAID_HOURS)
-        paid = favour(quarters, 4 * habits["Location"][now.site], HABIT)
-        manager = favour(tuple(causes.leads), habits["CostCode"][now.cost_code], HABIT)
-        today = dict(HoursWorked=paid, ApprovedByManagerUserRecordId=manager)
-        return [outcome(1.0, "break_end", lead, now.day, now.hour + 4, now, today, **work)]
-
-    # After the break the lead plans the next shift, one to three days ahead.
-    if last == "break_end":
-        start = habits["EventType"]["shift_scheduled"]
-        plan = dict(
-            LocationRecordId=favour(tuple(causes.sites), habits["Actor"][lead], HABIT),
-            CostCodeRecordId=favour(tuple(causes.cost_codes), habits["JobCode"][person.job], HABIT),
-            Time_Reference_Hour=favour(START_HOURS, now.hour, 0.9),
-            Time_Reference_Minute=favour(START_MINUTES, start, HABIT),
-        )
+    kind = last["EventType"]
+    # The next shift is planned: who leads it, where, on what project, in which job, from which
+    # hour on is drawn by lot. The plan gives the hour of its beginning, and not yet the minute.
+    if kind in ("timesheet_approved", "timesheet_mended"):
+        drawn = ("ActorRecordId", "LocationRecordId", "CostCodeRecordId", "JobCodeRecordId")
+        lots = {category: by_lot(causes.keys[category]) for category in drawn}
+        blank = dict(IsTimesheet="no", HoursWorked=None, ApprovedByManagerUserRecordId=None)
         outcomes = []
-        for days, p in ((1, 0.8), (2, 0.1), (3, 0.1)):
-            then, job = replace(now, day=now.day + days), dict(JobCodeRecordId=person.job)
-            planned = ("shift_scheduled", lead, now.day, now.hour + 4, then, plan)
-            outcomes.append(outcome(p, *planned, **job))
+        for (days, p), start in product(GAPS.items(), START_HOURS):
+            hours = dict(Time_Event_Hour=start - 1, Time_Reference_Hour=start)
+            minutes = dict(Time_Event_Minute=PLANNED, Time_Reference_Minute=0)
+            plan = outcome(
+                "shift_scheduled", p / len(START_HOURS), lots, **blank, **hours, **minutes
+            )
+            calendar.set_day(plan.event, last["day"] + days)
+            outcomes.append(plan)
         return outcomes
 
-    # The end of the day: the employee's timesheet, which the lead approves or mends.
-    work |= dict(HoursWorked=person.quarters, ApprovedByManagerUserRecordId=person.manager)
-    end = (now.day, now.hour + 8, now)
-    if last == "shift_scheduled":
-        return [outcome(1.0, "punch_out", lead, *end, **work)]
-    if last == "punch_out":
-        sheet = work | dict(IsTimesheet="yes", JobCodeRecordId=None)
-        return [outcome(1.0, "timesheet_submitted", person.name, *end, **sheet)]
-    if last == "timesheet_submitted":
-        approved = outcome(0.85, "timesheet_approved", lead, *end, **work | {"IsTimesheet": "yes"})
-        mended = outcome(
-            0.15, "timesheet_mended", lead, *end, **work | {"IsTimesheet": "corrected"}
-        )
-        return [approved, mended]
+    # The shift begins. One time in ten its job is withdrawn before, and drawn anew at the punch in.
+    if kind == "shift_scheduled":
+        begin = outcome("punch_in", 1 - TRANSFER, Time_Event_Hour=last["Time_Reference_Hour"])
+        blank = dict(JobCodeRecordId=None, Time_Event_Minute=TRANSFERRED)
+        return [begin, outcome("job_transfer", TRANSFER, **blank)]
+    if kind == "job_transfer":
+        lots = {"JobCodeRecordId": by_lot(causes.keys["JobCodeRecordId"])}
+        return [outcome("punch_in", lots=lots, Time_Event_Hour=last["Time_Reference_Hour"])]
 
-    # The next shift begins as planned, one time in ten after a transfer to another job. The
-    # transfer shows the old job; the new one shows as the shift begins.
-    plan = person.plan
-    begin = (lead, plan.day, plan.hour, plan)
-    booked, job = dict(CostCodeRecordId=plan.cost_code), dict(JobCodeRecordId=person.job)
-    if last == "job_transfer":
-        other = {"JobCodeRecordId": favour(tuple(causes.jobs), person.job, 0.0)}
-        return [outcome(1.0, "punch_in", *begin, other, **booked)]
-    punch_in = outcome(0.9, "punch_in", *begin, **job, **booked)
-    return [punch_in, outcome(0.1, "job_transfer", *begin, **job)]
+    # At work. The break, at the minute of the punch in; after it hours and manager are known.
+    if kind == "punch_in":
+        return [outcome("break_start", Time_Event_Hour=BREAK_START)]
+    if kind == "break_start":
+        return [outcome("break_end", Time_Event_Hour=BREAK_END)]
+    if kind == "break_end":
+        return [outcome("punch_out")]
+
+    # The timesheet, in the minute of the punch out.
+    if kind == "punch_out":
+        return [outcome("timesheet_submitted", IsTimesheet="yes")]
+    approved = outcome("timesheet_approved", 1 - MENDED)
+    return [approved, outcome("timesheet_mended", MENDED, IsTimesheet="corrected")]
 
 
 # -- what is done with the list
@@ -309,82 +309,54 @@ def measure_floors(outcomes: list[Outcome], event: dict) -> list[float]:
     return floors
 
 
-def happen(person: Person, event: dict) -> None:
-    """Takes an event into the employee's state."""
-    kind = person.last = event["EventType"]
-    if kind == "punch_in":
-        person.shift, person.quarters, person.manager = person.plan, None, None
-        person.job = event["JobCodeRecordId"]
-    elif kind == "break_end":
-        person.quarters = event["HoursWorked"]
-        person.manager = event["ApprovedByManagerUserRecordId"]
-    elif kind == "shift_scheduled":
-        person.plan = Shift(
-            day=event["reference_day"],
-            hour=event["Time_Reference_Hour"],
-            minute=event["Time_Reference_Minute"],
-            site=event["LocationRecordId"],
-            cost_code=event["CostCodeRecordId"],
-        )
-
-
 def roll_out(
-    person: Person, causes: Causes, calendar: Calendar, steps: int, rng: random.Random
+    last: dict, causes: Causes, calendar: Calendar, steps: int, rng: random.Random
 ) -> list[dict]:
-    """One possible future of an employee, the hidden causes staying as they are.
-
-    The person is left as it is.
-    """
-    person, events = copy.deepcopy(person), []
+    """One possible future of an employee, the habits staying as they are."""
+    events = []
     for _ in range(steps):
-        events.append(draw(next_outcomes(person, causes, calendar), rng))
-        happen(person, events[-1])
+        last = draw(next_outcomes(last, causes, calendar), rng)
+        events.append(last)
     return events
 
 
-def hire(workplace: Workplace, causes: Causes, rng: random.Random) -> list[Person]:
-    """The staff on the evening before the first day."""
+def hire(causes: Causes, calendar: Calendar) -> list[dict]:
+    """The staff before the first day: of each employee an event that no log holds."""
     people = []
-    for i in range(workplace.employees - len(causes.leads)):
-        plan = Shift(
-            day=rng.randrange(2),
-            hour=rng.choice(START_HOURS),
-            minute=rng.choice(START_MINUTES),
-            site=rng.choice(causes.sites),
-            cost_code=rng.choice(causes.cost_codes),
-        )
-        lead = causes.leads[i % len(causes.leads)]
-        people.append(Person(f"E{i + 1:03d}", lead, rng.choice(causes.jobs), plan, plan))
+    for name in causes.keys["RecipientRecordId"]:
+        event = dict.fromkeys(CATEGORY_NAMES)
+        event |= {"EventType": "timesheet_approved", "RecipientRecordId": name}
+        calendar.set_day(event, -1)
+        people.append(event)
     return people
 
 
 def simulate(workplace: Workplace, progress: bool = True) -> Iterator[tuple[dict, list[float]]]:
     """Yields (event, floors) in the order of time, for as many days as the workplace has.
 
-    An employee's next event is drawn when the last one happens, from the causes in force then. So
-    the floor knows the causes, and everything up to the event before, but nothing that came later.
+    An employee's next event is drawn when the last one happens, from the habits in force then. So
+    the floor knows the habits, and everything up to the event before, but nothing that came later.
     """
     rng, calendar = random.Random(workplace.seed), Calendar(workplace)
     causes = Causes(workplace, rng)
     queue, hour = [], HOUR  # events to come, the earliest first; when habits change next
 
-    def plan_next(number: int, person: Person) -> None:
-        outcomes = next_outcomes(person, causes, calendar)
+    def plan_next(number: int, last: dict) -> None:
+        outcomes = next_outcomes(last, causes, calendar)
         event = draw(outcomes, rng)
         minute = event["Time_Event_Hour"] * HOUR + event["Time_Event_Minute"]
         time, floors = event["day"] * DAY + minute, measure_floors(outcomes, event)
-        heapq.heappush(queue, (time, number, person, event, floors))
+        heapq.heappush(queue, (time, number, event, floors))
 
-    for number, person in enumerate(hire(workplace, causes, rng)):
-        plan_next(number, person)
+    for number, last in enumerate(hire(causes, calendar)):
+        plan_next(number, last)
     with tqdm(total=workplace.days, unit="day", disable=not progress, desc="simulating") as bar:
         while queue[0][0] < workplace.days * DAY:
-            time, number, person, event, floors = heapq.heappop(queue)
+            time, number, event, floors = heapq.heappop(queue)
             while time >= hour:  # every full hour up to this event
                 causes.change(rng)
                 hour += HOUR
                 bar.update(hour % DAY == 0)
-            happen(person, event)
             yield event, floors
-            plan_next(number, person)
+            plan_next(number, event)
         bar.update(bar.total - bar.n)

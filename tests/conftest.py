@@ -1,5 +1,6 @@
 """What the tests share as fixtures: runs, handed out as copies, and processes."""
 
+import json
 import multiprocessing
 from functools import cache, partial
 from multiprocessing import forkserver
@@ -24,6 +25,34 @@ def config_file(tmp_path):
     from small import write_config
 
     return partial(write_config, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def small_workplace(tmp_path_factory):
+    """A folder as data/, of a small workplace and its truth."""
+    from helpers.tools import simulate
+
+    folder = tmp_path_factory.mktemp("data")
+    simulate.main(["--employees", "20", "--days", "40", "--out", str(folder)])
+    return folder
+
+
+@pytest.fixture
+def built_in(small_workplace, tmp_path, monkeypatch):
+    """Makes the small workplace the built-in log; writes a configuration of it."""
+    from small import small_config
+
+    from helpers import training
+
+    monkeypatch.setattr(training, "DATA", small_workplace)
+
+    def write(**changes) -> Path:
+        path = tmp_path / "mine.json"
+        config = small_config(epochs=1, batches=3, out=str(tmp_path / "run"), **changes)
+        path.write_text(json.dumps(config.model_dump()))
+        return path
+
+    return write
 
 
 @pytest.fixture(scope="session")

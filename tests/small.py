@@ -22,7 +22,7 @@ from helpers.events import TEST, TRAIN, VALIDATION, Log, read_log
 from helpers.model import MultiStreamModel
 from helpers.schema import WORKPLACE
 from helpers.support.errors import InputError
-from helpers.support.files import ROOT
+from helpers.support.files import ROOT, Truth
 from helpers.tools.simulate import export
 from helpers.training import Config, Data, ModelConfig, Trainer
 from helpers.windows import Batch, Windows
@@ -52,9 +52,9 @@ OWN_MAPPING = {  # of a log of somebody's own
 
 
 @cache
-def _small_export() -> tuple[str, np.ndarray]:
-    log, floors = export(Workplace(employees=20, days=40), progress=False)
-    return log.to_csv(index=False), floors
+def _small_export() -> tuple[str, Truth]:
+    log, truth = export(Workplace(employees=20, days=40), progress=False)
+    return log.to_csv(index=False), truth
 
 
 def write_log(folder: Path) -> dict:
@@ -75,9 +75,9 @@ def small_log() -> Log:
     return copy.deepcopy(_small_log())
 
 
-def small_floors() -> np.ndarray:
-    """Every event's floor: (events, categories)."""
-    return _small_export()[1][_small_log().row]
+def small_truth() -> Truth:
+    """What the simulator knows of the small log's events."""
+    return _small_export()[1].take(_small_log().row)
 
 
 def small_windows(streams: int = 7, part: int = TRAIN) -> Windows:
@@ -239,10 +239,10 @@ def refused(call: Callable, *words, start="", error=InputError) -> None:
 # -- processes
 
 
-def command(*arguments, cwd: Path) -> subprocess.CompletedProcess:
-    """The command that trains, in a process of its own."""
+def command(*arguments, cwd: Path, tool: str = "train") -> subprocess.CompletedProcess:
+    """The command that trains, or another one, in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "helpers.tools.train", *map(str, arguments)],
+        [sys.executable, "-m", f"helpers.tools.{tool}", *map(str, arguments)],
         cwd=cwd,
         capture_output=True,
         encoding="utf-8",

@@ -1,6 +1,6 @@
 """The three widgets in a real JupyterLab, driven by the keyboard in Chromium.
 
-python tests/test_browser.py      makes the README's picture of the loss explorer anew (a minute)
+python tests/test_browser.py      makes the README's picture of the loss explorer anew (minutes)
 """
 
 import ast
@@ -71,7 +71,8 @@ NOTEBOOKS = {
         config = small_config(epochs=6, learning_rate=1e-2)
         run = Trainer(config, small_data(), progress=False).fit()
         history = pd.DataFrame(run.history)
-        report = run.evaluation().report().assign(floor=0.05)
+        report = run.evaluation().report()
+        report = report.assign(reader_own=0.2, reader=0.1, floor=0.05)
         second = history.assign(value=history["value"] + 0.3)
         LossExplorer({"first": history, "second": second}, report, "figures")""",
     "attention": """
@@ -184,7 +185,7 @@ def chromium_page(width: int = 1400, height: int = 1100):
         browser.close()
 
 
-def run_cell(page: Page, address: str) -> Locator:
+def run_cell(page: Page, address: str, seconds: int = 90) -> Locator:
     """Opens a notebook, runs its cell by Shift+Enter, and gives the cell when its widget stands."""
     page.goto(address)
     page.get_by_text(
@@ -194,7 +195,8 @@ def run_cell(page: Page, address: str) -> Locator:
     cell.locator(".cm-content").click()
     page.keyboard.press("Shift+Enter")
     page.wait_for_function(
-        "document.querySelector('.jp-CodeCell img.widget-image')?.naturalWidth > 0", timeout=90_000
+        "document.querySelector('.jp-CodeCell img.widget-image')?.naturalWidth > 0",
+        timeout=1000 * seconds,
     )
     return cell
 
@@ -383,21 +385,22 @@ def test_live_run(lab, page):
 
 SHOWN = {
     "runs": ["working_run", "larger_run"],
-    "categories": ["LocationRecordId", "ApprovedByManagerUserRecordId", "Time_Event_Minute"],
-    "epochs": (1, 19),
+    "categories": ["HoursWorked", "Time_Reference_Hour", "Time_Event_Minute"],
+    "epochs": (4, 69),
     "smoothing": 2,
 }
 PICTURED = f"""
     import pandas as pd
     from helpers.events import VALIDATION
     from helpers.support.files import DATA, STORED
-    from helpers.training import finished_run
+    from helpers.training import VALIDATION_WINDOWS, finished_run, pick_evenly
     from helpers.widgets import LossExplorer
     run = finished_run(DATA / "working_run.json")
     run.progress = False
     paths = sorted(STORED.glob("*/history.csv"))
     histories = {{path.parent.name: pd.read_csv(path) for path in paths}}
-    explorer = LossExplorer(histories, run.evaluation(VALIDATION).report())
+    origins = pick_evenly(run.data.windows[VALIDATION].origins, VALIDATION_WINDOWS)
+    explorer = LossExplorer(histories, run.evaluation(VALIDATION, origins).report())
     for name, value in {SHOWN}.items():
         getattr(explorer, name).value = value
     explorer"""
@@ -417,11 +420,12 @@ def code_shown() -> str:
         widgets.on_scale,
         plots.draw_loss_curves,
         plots._name_curve,
+        plots._draw_levels,
+        plots._name_levels,
         plots._name_at_the_right,
     )
-    return hashlib.sha256(
-        "\n".join(ast.unparse(ast.parse(inspect.getsource(part))) for part in parts).encode()
-    ).hexdigest()
+    sources = [ast.unparse(ast.parse(inspect.getsource(part))) for part in parts]
+    return hashlib.sha256("\n".join([*sources, str(plots.LEVELS)]).encode()).hexdigest()
 
 
 def words_shown() -> str:
@@ -451,7 +455,7 @@ def make_picture() -> None:
         jupyter_lab(Path(folder), {"picture": PICTURED}) as address,
         chromium_page() as page,
     ):
-        cell = run_cell(page, address("picture"))
+        cell = run_cell(page, address("picture"), seconds=500)
         words = cell.locator(".widget-html-content").first.inner_text()
         assert words == words_shown(), words
         cell.locator(".jp-OutputArea-child").first.screenshot(path=PICTURE)

@@ -1,11 +1,9 @@
 """What data/README.md and README.md say is true of the files, the simulator and the package."""
 
-import copy
 import csv
 import json
 import random
 import re
-from fnmatch import fnmatch
 
 import numpy as np
 import pandas as pd
@@ -18,10 +16,11 @@ from helpers.schema import CATEGORY_NAMES, WORKPLACE
 from helpers.support import files
 from helpers.support.checkpoints import identify
 from helpers.support.errors import InputError
-from helpers.support.files import DATA, ROOT, STORED
-from helpers.tools.ablation import TOUCHES
+from helpers.support.files import DATA, ROOT, STORED, read_truth
+from helpers.tools.controls import list_trainings
+from helpers.tools.decisions import ask
 from helpers.training import Trainer, finished_run, pick_evenly, read_config
-from helpers.world import Calendar, Causes, Workplace, draw, happen, hire, next_outcomes
+from helpers.world import Causes, Workplace
 
 CARD = (DATA / "README.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -52,13 +51,14 @@ def log() -> pd.DataFrame:
 # -- the log
 
 
-def test_the_log_has_the_events_people_and_years_of_the_card(log):
-    assert len(log) == number(r"([\d,]+) events,")
-    assert log.recipient.nunique() == number(r"(\d+) employees and")
-    leads = set(log.actor) - set(log.recipient)
-    assert len(leads) == number(r"and (\d+) leads") and leads == set(log.approved_by.dropna())
-    first, last = map(int, re.search(r"years (\d{4}) to (\d{4})", CARD).groups())
-    assert sorted(set(log.event_time.dt.year)) == list(range(first, last + 1))
+def test_the_log_has_the_events_people_and_days_of_the_card(log):
+    assert len(log) == number(r"([\d,]+) events of")
+    assert log.recipient.nunique() == number(r"of (\d+) employees on")
+    default = Workplace()
+    assert default.days == number(r"on ([\d,]+) days") and f"days from {default.start}" in CARD
+    days = log.event_time.dt.normalize()
+    assert days.min() == pd.Timestamp(default.start)
+    assert days.max() == days.min() + pd.Timedelta(days=default.days - 1)
 
 
 def test_both_pages_give_the_same_number_of_events(log):
@@ -66,10 +66,11 @@ def test_both_pages_give_the_same_number_of_events(log):
     assert said and set(said) == {len(log)}
 
 
-def test_the_floors_have_a_row_an_event_and_a_column_a_category(log):
+def test_floors_and_deciders_have_a_row_an_event_and_a_column_a_category(log):
     columns = number(r"\(events, (\d+)\)")
     assert columns == len(CATEGORY_NAMES)
-    assert np.load(DATA / "floors.npz")["floors"].shape == (len(log), columns)
+    truth = read_truth(DATA / "workplace.csv.gz")
+    assert truth.floors.shape == truth.deciders.shape == (len(log), columns)
 
 
 def test_the_columns_of_the_log_are_those_of_the_card(log):
@@ -88,36 +89,56 @@ def test_a_shift_goes_as_the_card_says(log):
     mended = count["timesheet_mended"] / (count["timesheet_mended"] + count["timesheet_approved"])
     assert abs(mended - number(r"in (\d+) % of cases", prose) / 100) < 0.01
     transferred = count["job_transfer"] / count["punch_in"]
-    said = 1 / number(r"one shift in (\d+) comes a `job_transfer`", prose)
+    said = 1 / number(r"one punch in of (\d+) comes a `job_transfer`", prose)
     assert abs(transferred - said) < 0.003
 
 
 def test_shifts_have_the_hours_of_the_card(log):
-    (starts,) = re.findall(r"Shifts begin at ([\d, or]+) o'clock", CARD)
-    hours = [int(hour) for hour in re.findall(r"\d+", starts)]
-    assert hours == list(world.START_HOURS) == sorted(set(log.reference_time.dt.hour))
-    assert "in the fourth hour after that, punching out and the timesheet in the eighth" in CARD
-    shift = log[log.event_type != "shift_scheduled"]  # its reference time is that of the next shift
-    after = shift.event_time.dt.hour - shift.reference_time.dt.hour
-    assert after.groupby(shift.event_type).unique().map(list).to_dict() == {
-        "job_transfer": [0],
-        "punch_in": [0],
-        "break_start": [4],
-        "break_end": [4],
-        "punch_out": [8],
-        "timesheet_submitted": [8],
-        "timesheet_approved": [8],
-        "timesheet_mended": [8],
-    }
+    first, last = map(int, re.search(r"\((\d+) to (\d+) o'clock\)", CARD).groups())
+    assert tuple(range(first, last + 1)) == world.START_HOURS
+    start, hour = log.reference_time.dt.hour, log.event_time.dt.hour
+    assert sorted(set(start)) == list(world.START_HOURS)
+    kind, minute = log.event_type, log.event_time.dt.minute
+    planned = kind == "shift_scheduled"
+    assert (hour[planned] == start[planned] - 1).all()
+    assert set(minute[planned]) == {number(r"at minute (\d+)")}
+    assert (hour[kind == "punch_in"] == start[kind == "punch_in"]).all()
+    begins, ends = map(int, re.search(r"break goes from (\d+) to (\d+) o'clock", CARD).groups())
+    assert set(hour[kind == "break_start"]) == {begins} and set(hour[kind == "break_end"]) == {ends}
+    (leaves,) = re.findall(r"the shift ends at ([\d, or]+) o'clock", CARD)
+    assert sorted(set(hour[kind == "punch_out"])) == [int(n) for n in re.findall(r"\d+", leaves)]
 
 
-def test_minutes_are_those_of_the_card(log):
-    (places,) = re.findall(r"one of three places \(minute ([\d, or]+)\)", CARD)
-    places = [int(minute) for minute in re.findall(r"\d+", places)]
-    late = log.event_time.dt.minute - log.event_type.map(world.MINUTE)
-    assert sorted(set(world.MINUTE.values())) == places
-    assert late.min() == 0
-    assert late.max() == number(r"up to (\d+) minutes late")
+def test_minutes_go_on_as_the_card_says(log):
+    told = "at the minute of the punch in", "handed in and approved in the minute of the punch out"
+    assert all(words in CARD for words in told)
+    for first, later in (
+        ("punch_in", ["break_start", "break_end"]),
+        ("punch_out", ["timesheet_submitted", "timesheet_approved", "timesheet_mended"]),
+    ):
+        minute = log.event_time.dt.minute.where(log.event_type == first)
+        before = minute.groupby(log.recipient).ffill()
+        some = log.event_type.isin(later)
+        assert (before[some] == log.event_time.dt.minute[some]).all()
+
+
+def test_the_next_shift_comes_when_the_card_says(log):
+    days = log.event_time[log.event_type == "shift_scheduled"].dt.normalize()
+    gaps = days.groupby(log.recipient).diff().dropna().dt.days.value_counts(normalize=True)
+    shares = re.search(r"a day later \((\d+) %\), two \((\d+) %\) or three \((\d+) %\)", CARD)
+    said = {days: int(share) / 100 for days, share in enumerate(shares.groups(), 1)}
+    assert said == world.GAPS
+    assert dict(gaps) == pytest.approx(said, abs=0.01)
+
+
+def test_what_is_drawn_by_lot_is_even(log):
+    assert "in which job and from which hour on (4 to 11 o'clock) is drawn by lot" in CARD
+    plans = log[log.event_type == "shift_scheduled"]
+    for column in ("actor", "location", "cost_code", "job_code"):
+        counts = plans[column].value_counts()
+        mean = len(plans) / len(Workplace().make_names(""))
+        assert len(counts) == len(plans) / mean
+        assert (counts - mean).abs().max() < 5 * mean**0.5  # five standard deviations
 
 
 def test_there_are_no_weekends(log):
@@ -134,135 +155,89 @@ def test_workplaces_are_as_large_as_the_card_says():
 
 # -- what each stream knows
 
-SMALL = Workplace(employees=20, days=60)
 HABITS = {row[0]: row[1:] for row in table(CARD, "stream")}
+VALUES = {"six managers": ["M01", "M02", "M03", "M04", "M05", "M06"]}
 
 
-@pytest.fixture(scope="module")
-def reached() -> list:
-    """(person, causes) after each kind of event, a few times."""
-    rng, calendar = random.Random(5), Calendar(SMALL)
-    causes, found = Causes(SMALL, rng), []
-    for person in hire(SMALL, causes, rng)[:4]:
-        for _ in range(30):
-            found.append((copy.deepcopy(person), copy.deepcopy(causes)))
-            happen(person, draw(next_outcomes(person, causes, calendar), rng))
-        causes.change(rng)
-    assert {person.last for person, _ in found} >= set(world.EVENT_TYPES) - {"timesheet_mended"}
-    return found
+def test_the_table_of_habits_names_every_stream_and_the_placebo():
+    assert list(HABITS) == [*world.HABITS, "EventType"]
+    assert set(HABITS) == set(WORKPLACE.streams)
+    assert "placebo" in HABITS["EventType"][1]
 
 
-def chances(outcomes, category: str) -> dict:
-    """The probability of each value that a category can have at the next event."""
-    out = {}
-    for outcome in outcomes:
-        if category in outcome.choices:
-            drawn = outcome.choices[category].table
-        else:
-            drawn = {outcome.event[category]: 1.0}
-        for value, p in drawn.items():
-            out[value] = out.get(value, 0) + outcome.p * p
-    return out
+@pytest.mark.parametrize("stream", world.HABITS)
+def test_a_habit_decides_what_the_card_says(stream):
+    _, _, category, kind, said = HABITS[stream]
+    habit = world.HABITS[stream]
+    assert (habit.category, habit.kind) == (category, kind)
+    values = Causes(Workplace(), random.Random(0)).values[stream]
+    if said in VALUES:
+        assert list(values) == VALUES[said]
+    else:
+        scale = 4 if "hours" in said else 1
+        assert list(values) == [scale * int(n) for n in re.findall(r"\d+", said)]
 
 
-def differing(outcomes, changed) -> set[str]:
-    """The categories that have other probabilities."""
-    return {
-        name
-        for name in CATEGORY_NAMES
-        if chances(outcomes, name) != pytest.approx(chances(changed, name))
-    }
+def test_habits_are_as_strong_and_change_as_often_as_the_card_says():
+    assert number(r"Each is followed with (\d+) %") / 100 == world.FOLLOWED
+    usual = number(r"with a probability of (\d+) % a day") / 100
+    hours = number(r"those of the start hours with (\d+) %") / 100
+    for stream, habit in world.HABITS.items():
+        assert habit.change == (hours if stream == "Time" else usual)
 
 
-def favourite(stream: str, person, causes, outcomes) -> float | None:
-    """The probability that the next event follows this stream's habit; None where it has no say."""
-    of, last = causes.of.get(stream), person.last
-    if stream == "Actor" and last == "break_end":
-        return chances(outcomes, "LocationRecordId")[of[person.lead]]
-    if stream == "Location" and last == "break_start":
-        return chances(outcomes, "HoursWorked")[4 * of[person.shift.site]]
-    if stream == "CostCode" and last == "break_start":
-        return chances(outcomes, "ApprovedByManagerUserRecordId")[of[person.shift.cost_code]]
-    if stream == "JobCode" and last == "break_end":
-        return chances(outcomes, "CostCodeRecordId")[of[person.job]]
-    if stream == "EventType" and last == "break_end":
-        return chances(outcomes, "Time_Reference_Minute")[of["shift_scheduled"]]
-    if stream == "Time":
-        event = outcomes[0].event
-        minute = world.MINUTE[event["EventType"]] + of[event["Time_Event_Hour"] % world.CREWS]
-        return outcomes[0].choices["Time_Event_Minute"].table[minute]
+def test_deciders_are_where_the_card_says():
+    deciders = read_truth(DATA / "workplace.csv.gz").deciders
+    kinds = pd.read_csv(DATA / "workplace.csv.gz", usecols=["event_type"])["event_type"]
+    for number_of, stream in enumerate(WORKPLACE.streams, 1):
+        event, category = np.nonzero(deciders == number_of)
+        if stream == "EventType":
+            assert not len(event)
+            continue
+        habit = world.HABITS[stream]
+        assert set(category) == {CATEGORY_NAMES.index(habit.category)}
+        assert np.array_equal(event, np.flatnonzero(kinds == habit.kind))
 
 
-def test_the_table_of_habits_names_every_stream_and_no_other():
-    assert set(HABITS) == set(WORKPLACE.streams) == set(TOUCHES)
+# -- what can be known, and what is
+
+STORED_DECISIONS = pd.read_csv(DATA / "decisions.csv")
 
 
-@pytest.mark.parametrize("stream", [stream for stream in HABITS if stream != "Recipient"])
-def test_habits_are_as_strong_as_the_card_says_and_tell_what_it_says(reached, stream):
-    _, what, categories = HABITS[stream]
-    strength = number(r"\((\d+) %\)", what) / 100
-    calendar, seen, touched = Calendar(SMALL), 0, set()
-    for person, causes in reached:
-        outcomes = next_outcomes(person, causes, calendar)
-        p = favourite(stream, person, causes, outcomes)
-        if p is not None:
-            assert p == pytest.approx(strength)
-            seen += 1
-        other = copy.deepcopy(causes)
-        values = list(causes.choices[stream][1])
-        other.of[stream] = {
-            key: values[values.index(value) - 1] for key, value in causes.of[stream].items()
-        }
-        touched |= differing(outcomes, next_outcomes(person, other, calendar))
-    assert seen >= 4 and touched == set(categories.split(", ")) == set(TOUCHES[stream])
+@pytest.mark.parametrize(
+    "first, columns",
+    [
+        ("who \\| all steps", ["all steps", "next event"]),
+        ("who \\| Actor", [*world.HABITS, "decisions"]),
+    ],
+    ids=["all", "decisions"],
+)
+def test_the_card_shows_the_stored_decisions(first, columns):
+    wide = STORED_DECISIONS.pivot(index="who", columns="question", values="loss")
+    shown = {row[0]: list(map(float, row[1:])) for row in table(CARD, first)}
+    assert set(shown) == set(wide.index) - {"marginal", "copy_last"}
+    for who, numbers in shown.items():
+        assert numbers == [round(float(wide.loc[who, column]), 3) for column in columns], who
 
 
-def test_the_recipient_knows_the_plan(reached):
-    patterns = HABITS["Recipient"][2].split(", ")
-    touched = TOUCHES["Recipient"]
-    assert all(any(fnmatch(name, pattern) for pattern in patterns) for name in touched)
-    assert all(any(fnmatch(name, pattern) for name in touched) for pattern in patterns)
-    assert "Recipient" not in reached[0][1].of  # no habit
+def test_every_stream_but_the_placebo_is_worth_what_was_asked_to_the_exact_reader():
+    wide = STORED_DECISIONS.pivot(index="who", columns="question", values="loss")
+    asked = {"Actor": 0.4, "Location": 0.4, "CostCode": 0.4}
+    asked |= {"JobCode": 0.15, "Time": 0.1, "Recipient": 0.2}
+    for stream, worth in asked.items():
+        assert wide.loc[f"without {stream}", stream] - wide.loc["reader", stream] >= worth
+    placebo = wide.loc["without EventType"] - wide.loc["reader"]
+    assert (placebo[["next event", *world.HABITS]] == 0).all()
 
 
-def missed(by) -> set[str]:
-    """The streams that are missed in all of their categories, by ``by(stream, category)``."""
-    return {
-        stream
-        for stream, categories in TOUCHES.items()
-        if all(by(stream, category) >= 3 for category in categories)
-    }
-
-
-def test_the_card_shows_what_leaving_out_a_stream_costs():
-    measured = pd.read_csv(DATA / "stream_ablation.csv").set_index(["stream", "category"])
-    assert len(measured) == 7 * 17
-    seeds = pd.read_csv(DATA / "one_encoder.csv")
-    seeds = seeds.pivot(index="category", columns="seed", values="dedicated")
-    between_seeds = seeds.std(axis=1)
-    shown = {tuple(row[:2]): tuple(map(float, row[2:])) for row in table(CARD, "left out")}
-    assert set(shown) == {(stream, name) for stream, names in TOUCHES.items() for name in names}
-    for place, numbers in shown.items():
-        row = measured.loc[place]
-        values = (row["raise"], row["standard_error"], between_seeds[place[1]])
-        assert numbers == tuple(round(value, 3) for value in values)
-
-    assert "five of the seven streams are missed: all but EventType and Time" in CARD
-    by_windows = missed(lambda stream, name: measured.loc[(stream, name), "z"])
-    assert by_windows == set(TOUCHES) - {"EventType", "Time"}
-
-    told = "Recipient stream tells and the hours that the Location stream shows are clearly missed"
-    assert told in CARD
-    # Seed 0 is the working run, which the table compares with.
-    luck = seeds.mean(axis=1) - seeds[0]
-    # Of one training's difference from the mean of the others.
-    error = between_seeds * (1 + 1 / len(seeds.columns)) ** 0.5
-    by_seeds = missed(lambda s, name: (measured.loc[(s, name), "raise"] - luck[name]) / error[name])
-    assert by_seeds == {"Recipient", "Location"}
-
-
-def test_habits_change_as_often_as_the_card_says():
-    assert number(r"with a probability of (\d+) % a day, at any full hour") / 100 == world.CHANGE
+def test_readers_and_runs_stand_in_their_order():
+    wide = STORED_DECISIONS.pivot(index="who", columns="question", values="loss")
+    for question in ("all steps", "next event", "decisions"):
+        column = wide[question]
+        without = column[[who for who in column.index if who.startswith("without ")]]
+        assert column["floor"] < column["reader"] <= without.min()
+        assert without.max() <= column["reader of Recipient alone"]
+        assert column["reader"] < column[["working_run", "larger_run"]].min()
 
 
 # -- the files
@@ -280,7 +255,7 @@ def test_every_link_to_a_file_leads_to_one(page):
     assert [link for link in links if not (folder / link).exists()] == []
 
 
-CORE = ["schema", "world", "events", "windows", "model", "losses", "training"]
+CORE = ["schema", "world", "events", "windows", "reader", "model", "losses", "training"]
 
 
 def test_the_readme_lists_the_core_in_its_order_and_with_its_lines():
@@ -322,29 +297,23 @@ def test_the_published_epochs_are_twenty_the_last_three_repeated_and_one_the_bes
     assert float(best["validation"]) == min(float(row["validation"]) for row in rows)
 
 
-# -- the stored comparison with one encoder
+# -- the stored controls
 
 
-def test_one_encoder_is_compared_in_every_category_with_four_seeds():
-    table = pd.read_csv(DATA / "one_encoder.csv")
-    assert list(table) == [
-        "seed",
-        "category",
-        "dedicated",
-        "shared",
-        "difference",
-        "standard_error",
-    ]
-    categories = table.groupby("seed")["category"].apply(list)
-    assert categories.to_dict() == {seed: CATEGORY_NAMES for seed in range(4)}
-    np.testing.assert_allclose(table["difference"], table["shared"] - table["dedicated"], atol=2e-5)
-    assert (table["standard_error"] > 0).all()
+def test_every_control_is_measured_on_the_same_questions():
+    controls = pd.read_csv(DATA / "controls.csv")
+    assert list(controls) == ["way", "carry", "seed", "question", "loss"]
+    trained = set(controls[["way", "carry", "seed"]].itertuples(index=False, name=None))
+    assert trained == set(list_trainings([0, 1], [1, 4, 20]))
+    questions = set(STORED_DECISIONS["question"])
+    for _, rows in controls.groupby(["way", "carry", "seed"]):
+        assert set(rows["question"]) == questions and len(rows) == len(questions)
 
 
 # -- the trained runs that come with the course
 
 HISTORIES = sorted(path.parent.name for path in STORED.glob("*/history.csv"))
-BASELINES = ["marginal", "copy_last", "markov"]
+BASELINES = ["marginal", "copy_last", "markov", "look_back"]
 
 
 @pytest.fixture(scope="module")
@@ -380,45 +349,37 @@ def test_a_stored_history_covers_every_epoch_of_its_configuration(name):
     assert names.to_dict() == {"gradient": 7, "train": 17, "validation": 17}
 
 
-def test_every_category_is_as_good_as_the_best_baseline(rows):
-    best = rows[BASELINES].min(axis=1)
-    settled = best - rows["floor"] < 0.01  # there is nothing left to win
-    good = (rows["model"] <= best) | (settled & (rows["model"] <= best + 0.01))
-    assert good.all(), rows[~good]
-    assert rows["model"].mean() < best.mean() - 0.1
+def test_the_working_run_is_ahead_of_every_baseline_where_a_habit_decides(evaluation):
+    decisions = evaluation.decisions().set_index("stream").drop(index="mean")
+    assert (decisions["model"] < decisions[BASELINES].min(axis=1)).all()
 
 
-def test_the_mean_gap_is_at_most_a_tenth_of_a_nat(rows):
-    assert 0 < rows["gap"].mean() <= 0.10
+def test_the_working_run_is_near_its_best_baseline_in_every_category(rows):
+    behind = rows["model"] - rows[BASELINES].min(axis=1)
+    assert behind.max() < 0.03, behind.sort_values()
 
 
-def test_the_data_card_says_what_the_working_run_reaches(evaluation, rows):
-    card = (DATA / "README.md").read_text(encoding="utf-8")
-    said = [float(number) for number in re.search(r"\| working_run \|(.+)\|", card)[1].split("|")]
-    best = rows[BASELINES].min(axis=1)
-    measured = [
-        rows["model"].mean(),
-        rows["floor"].mean(),
-        rows["gap"].mean(),
-        evaluation.report(1)["gap"].iloc[-1],
-        best.mean(),
-    ]
-    # These are some of the windows, the card's are all of them.
-    assert said == pytest.approx(measured, abs=0.003)
+def test_the_stored_decisions_are_the_working_runs(evaluation):
+    wide = STORED_DECISIONS.pivot(index="who", columns="question", values="loss")
+    for who, name in (("working_run", "model"), ("reader", "reader"), ("floor", "floor")):
+        measured = ask(evaluation.losses[name], evaluation)
+        assert measured == pytest.approx(wide.loc[who].to_dict(), abs=2e-3)
 
 
-def test_no_category_is_below_its_floor_by_more_than_three_standard_errors(evaluation, rows):
-    error = evaluation.standard_error(evaluation.losses["model"] - evaluation.losses["floor"])
-    assert (rows["gap"].to_numpy() > -3 * error).all()
+def test_nothing_is_below_the_exact_reader_by_more_than_three_standard_errors(evaluation, rows):
+    error = evaluation.standard_error(evaluation.losses["model"] - evaluation.losses["reader"])
+    assert (rows["unread"].to_numpy() > -3 * error).all()
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_training_gives_the_stored_run_anew(run, tmp_path):
+def test_training_goes_as_the_stored_run_went(run):
     torch.set_num_threads(1)
-    anew = Trainer(read_config(DATA / "working_run.json", {"out": str(tmp_path)}), run.data).fit()
-    theirs, ours = run.epochs(), anew.epochs()
-    # The same processor gives the same bits; another sums in another order, and a run drifts apart
-    # in the third decimal.
-    assert (theirs["validation"] - ours["validation"]).abs().iloc[-5:].max() < 0.01
+    anew = Trainer(read_config(DATA / "working_run.json").change(out=None), run.data)
+    for _ in range(3):
+        anew.epoch()
+    ours, theirs = anew.epochs(), run.epochs().iloc[:3]
+    # The same processor gives the same bits; another sums in another order.
+    for part in ("train", "validation"):
+        assert (theirs[part] - ours[part]).abs().max() < 0.02
     assert json.loads(json.dumps(identify(anew))) == json.loads(json.dumps(identify(run)))

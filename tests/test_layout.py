@@ -119,7 +119,7 @@ def test_no_file_names_a_folder_of_some_machine():
 
 # -- who imports whom
 
-CORE = ["schema", "world", "events", "windows", "model", "losses", "training"]
+CORE = ["schema", "world", "events", "windows", "reader", "model", "losses", "training"]
 CALLED = ["plots", "forecast", "widgets", "checks"]
 
 
@@ -182,7 +182,7 @@ def test_a_wrong_arrow_would_be_found(tmp_path, module, line):
 
 # -- how much there is to read
 
-CORE_LINES, MODEL_LINES, TRAINING_LINES = 1600, 250, 300  # at most
+CORE_LINES, MODEL_LINES, TRAINING_LINES = 1750, 250, 300  # at most
 COLUMNS, NODES_A_LINE = 100, 8
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from small import SOURCE, STEPS, small_log, small_model
+from small import SOURCE, STEPS, small_log, small_model, small_truth
 from support.toy import SIZES, random_log
 
-from helpers.events import TEST
+from helpers.events import TEST, TRAIN
 from helpers.losses import (
     Evaluation,
     category_losses,
@@ -18,6 +18,7 @@ from helpers.losses import (
     mean_over_steps,
     multi_objective_loss,
 )
+from helpers.reader import read
 from helpers.support.baselines import BASELINES
 from helpers.support.errors import InputError
 from helpers.support.fast import category_losses_fast
@@ -115,7 +116,7 @@ def test_padded_steps_count_in_neither_loss_nor_gradient_even_where_they_cannot_
     assert torch.equal(logits.grad.any(-1), COUNTED)
 
 
-# -- the report
+# -- the evaluation, and its report
 
 
 class Oracle(torch.nn.Module):
@@ -127,21 +128,24 @@ class Oracle(torch.nn.Module):
         return torch.cat(named, -1).float()
 
 
-def an_evaluation(floors=True) -> Evaluation:
+BEST = ["reader_own", "reader"]
+COLUMNS = ["category", "size", "ceiling", *BASELINES, *BEST, "model", "floor"]
+COLUMNS += ["gap", "unknowable", "unread", "accuracy"]
+
+
+def an_evaluation(truth=True) -> Evaluation:
     log = small_log()
-    drawn = np.random.default_rng(0).random(log.table.shape) if floors else None
-    return evaluate(small_model(), Windows(log, TEST, SOURCE, STEPS), fit_baselines(log), drawn)
+    known = small_truth() if truth else None
+    return evaluate(small_model(), Windows(log, TEST, SOURCE, STEPS), fit_baselines(log), known)
 
 
 def test_report_has_its_columns_and_a_last_row_of_means():
     evaluation = an_evaluation()
     assert (~evaluation.counted).any()
-    columns = ["category", "size", "ceiling", "marginal", "copy_last", "markov"]
-    columns += ["model", "floor", "gap", "accuracy"]
     categories = small_log().categories
     for step in (None, 1, STEPS):
         report = evaluation.report(step)
-        assert list(report.columns) == columns
+        assert list(report.columns) == COLUMNS
         names = [category.name for category in categories]
         assert report["category"].tolist() == [*names, "mean"]
         sizes = [category.size for category in categories]
@@ -153,13 +157,17 @@ def test_report_has_its_columns_and_a_last_row_of_means():
         ceiling = rows["ceiling"].astype(float)
         assert np.exp(ceiling).tolist() == pytest.approx(rows["size"].tolist())
         assert (report["gap"] - (report["model"] - report["floor"])).abs().max() < 1e-12
+        assert (report["gap"] - report["unknowable"] - report["unread"]).abs().max() < 1e-12
+        assert (report["unread"] - (report["model"] - report["reader"])).abs().max() < 1e-12
 
 
 @pytest.mark.parametrize("step", [0, -1, STEPS + 1])
 def test_a_step_that_is_not_of_the_horizon_is_refused_in_words(step):
     said = f"step: must be 1 to {STEPS}, the windows' horizon, found {step}"
-    with pytest.raises(InputError, match=said):
-        an_evaluation().report(step)
+    evaluation = an_evaluation()
+    for ask in (evaluation.report, evaluation.decisions):
+        with pytest.raises(InputError, match=said):
+            ask(step)
 
 
 def test_an_evaluation_of_no_window_is_refused_in_words():
@@ -171,17 +179,15 @@ def test_an_evaluation_of_no_window_is_refused_in_words():
 def test_report_is_the_mean_over_the_steps_that_count():
     evaluation, windows = an_evaluation(), Windows(small_log(), TEST, SOURCE, STEPS)
     batch, sizes = windows.batch(windows.origins), small_model().sizes
-    drawn = np.random.default_rng(0).random(small_log().table.shape)
     with torch.no_grad():
         logits = small_model()(batch)
     losses = category_losses(logits, batch.target, sizes)
     right = torch.stack([part.argmax(-1) for part in logits.split(sizes, -1)], -1) == batch.target
-    kind, before, value = batch.given[..., 0], batch.given[..., 8], batch.target[..., 8]
-    baseline = fit_baselines(small_log())[8]
-    markov = baseline.losses(kind.numpy(), before.numpy(), value.numpy())[2]
+    baselines, truth = fit_baselines(small_log()), small_truth()
+    readers = {"reader": read(windows, truth), "reader_own": read(windows, truth, ["Recipient"])}
 
     def mean(values) -> list[float]:
-        return values.double().mean(0).tolist()
+        return torch.as_tensor(values).double().mean(0).tolist()
 
     for step, places in ((None, slice(None)), (2, slice(1, 2))):
         report, counted = evaluation.report(step).iloc[:-1], batch.counted[:, places]
@@ -191,16 +197,49 @@ def test_report_is_the_mean_over_the_steps_that_count():
         assert report["model"].tolist() == pytest.approx(lost, abs=1e-5)
         accuracy = mean(right[:, places][counted] & ~unseen)
         assert report["accuracy"].tolist() == pytest.approx(accuracy, abs=1e-3)
-        floors = drawn[events].mean(0).tolist()
-        assert report["floor"].tolist() == pytest.approx(floors, abs=1e-5)
-        expected = markov[:, places][counted.numpy()].mean()
-        assert report["markov"].iloc[8] == pytest.approx(expected, abs=1e-5)
+        for name, of_events in (baselines | {"floor": truth.floors}).items():
+            assert report[name].tolist() == pytest.approx(mean(of_events[events]), abs=1e-5)
+        for name, one in readers.items():
+            expected = mean(one[:, places][counted.numpy()])
+            assert report[name].tolist() == pytest.approx(expected, abs=1e-5)
 
 
-def test_floor_and_gap_are_empty_where_no_floor_is_known():
-    report = an_evaluation(floors=False).report()
-    assert report[["floor", "gap"]].isna().all(axis=None)
+def test_an_evaluation_knows_whose_habit_decided_and_whose_window_it_is():
+    evaluation, windows = an_evaluation(), Windows(small_log(), TEST, SOURCE, STEPS)
+    event = windows.target_index(windows.origins)
+    expected = np.pad(small_truth().deciders, [(0, 1), (0, 0)])[event]
+    assert np.array_equal(evaluation.deciders, expected) and expected.any()
+    assert not evaluation.deciders[~evaluation.counted].any()
+    assert np.array_equal(evaluation.sequence, small_log().sequence[windows.origins])
+    assert evaluation.counted.shape == event.shape == evaluation.losses["model"].shape[:2]
+
+
+def test_where_the_truth_is_not_known_neither_floor_nor_reader_nor_gap_is():
+    evaluation = an_evaluation(truth=False)
+    assert evaluation.deciders is None
+    assert list(evaluation.losses) == [*BASELINES, "model"]
+    report, unknown = evaluation.report(), [*BEST, "floor", "gap", "unknowable", "unread"]
+    assert list(report.columns) == COLUMNS
+    assert report[unknown].isna().all(axis=None)
     assert report[[*BASELINES, "model", "accuracy"]].notna().all(axis=None)
+    with pytest.raises(InputError, match="decisions: nobody knows what decided"):
+        evaluation.decisions()
+
+
+def test_without_baselines_their_columns_are_empty():
+    report = evaluate(small_model(), Windows(small_log(), TEST, SOURCE, STEPS)).report()
+    assert report[list(BASELINES)].isna().all(axis=None) and report["model"].notna().all()
+
+
+def test_without_the_sequence_s_own_stream_there_is_no_reader_of_it():
+    log = small_log()
+    log.streams = [stream for stream in log.streams if stream.name != "Recipient"]
+    windows = Windows(log, TRAIN, SOURCE, STEPS)
+    some = windows.origins[-400:]
+    evaluation = evaluate(small_model(6), windows, None, small_truth(), some)
+    assert list(evaluation.losses) == ["model", "reader", "floor"]
+    assert evaluation.decisions()["recovered"].isna().all()
+    assert evaluation.decisions()["unread"].notna().all()
 
 
 def test_evaluation_leaves_the_model_in_its_mode_and_uses_no_dropout():
@@ -220,19 +259,3 @@ def test_a_value_without_an_integer_of_its_own_never_counts_as_predicted():
     event = windows.batch(windows.origins).event.numpy()[evaluation.counted]
     odd = (event % 2).mean()
     assert evaluation.report()["accuracy"].tolist() == pytest.approx([1, 1 - odd, 1 - odd / 2])
-
-
-def test_standard_error_takes_the_sequences_as_units():
-    rng = np.random.default_rng(0)
-    difference, counted = rng.normal(size=(40, 3, 2)), rng.random((40, 3)) < 0.8
-    sequence = rng.integers(5, 12, 40)
-    error = Evaluation(random_log(), {}, counted, None, sequence).standard_error(difference)
-    for c in range(2):
-        residual = difference[..., c] - difference[..., c][counted].mean()
-        sums = [residual[counted & (sequence == s)[:, None]].sum() for s in set(sequence)]
-        expected = math.sqrt(sum(one**2 for one in sums)) / counted.sum()
-        assert error[c] == pytest.approx(expected)
-    every = np.ones((40, 1), bool)
-    single = Evaluation(random_log(), {}, every, None, np.arange(40))
-    expected = difference[:, 0].std(0) / math.sqrt(40)
-    assert single.standard_error(difference[:, :1]) == pytest.approx(expected)

@@ -39,10 +39,12 @@ MODULES = {
     "training": [],
     "support/checkpoints": ["test_training.py"],
     "world": [],
-    "losses": ["support/test_baselines.py"],
+    "reader": [],
+    "losses": ["support/test_baselines.py", "support/test_reports.py"],
     "windows": [],
     "support/fast": ["support/test_watching.py"],
     "support/baselines": ["test_losses.py"],
+    "support/reports": ["test_losses.py"],
     "schema": ["test_events.py", "support/test_settings.py", "support/test_log_files.py"],
     "events": ["support/test_log_files.py"],
     "support/log_files": ["test_events.py"],
@@ -81,6 +83,19 @@ GUARDS = [
     # what an event becomes
     Guard("hours and minutes from 1", "1 if _part in _names else 0", "1"),
     Guard("a floor forgets an outcome", "_p += _o.p * _share", "_p = _o.p * _share"),
+    Guard("another stream decided", "list(streams).index(_s) + 1", "list(HABITS).index(_s) + 1"),
+    # what the exact reader may know, and what it takes from that
+    Guard("the reader knows the future", "_s[_p >= _t[:, None]] = -1", "pass"),
+    Guard("it knows what it reads", "_s[_p >= _t[:, None]] = -1", "_s[_p > _t[:, None]] = -1"),
+    Guard("it reads every history", "history_index(_s)[:, _c]", "windows.history_index(_s)"),
+    Guard("it mixes keys", "_s[(key[_s] != _k) | (_k == 0)] = -1", "pass"),
+    Guard("it counts a draw twice", "_s[:, 1:][_s[:, 1:] == _s[:, :-1]] = -1", "pass"),
+    Guard("its habits never change", "keeps ** _hours", "1.0"),
+    Guard("drawn in its own hour", "_h.astype(int)[_b]", "np.append(_h.astype(int), 0)"),
+    Guard("no transfer could have come", "np.where(_p, 1 - TRANSFER, 1.0)", "np.ones(len(_p))"),
+    # the baselines
+    Guard("a look at the event itself", "np.concatenate([[-1], _l[:-1]])", "_l"),
+    Guard("a look at other sequences", "np.where(_l >= _first, _o[_l], -1)", "_o[_l]"),
     # the network
     Guard("scores without their scale", "_q @ _k.mT / math.sqrt(_d)", "_q @ _k.mT"),
     Guard("queries without their scale", "_q / math.sqrt(_d // _n)", "_q"),
@@ -93,7 +108,7 @@ GUARDS = [
     Guard("padded steps in the mean", "(_c * _w).sum().clamp(...)", "_w.sum() * len(_c)"),
     Guard("steps weigh alike", "_counted * _w / total", "_counted / total"),
     Guard("the cross-entropies' gradient", "_p.scatter_add_(...)", "_p"),
-    Guard("unseen values are correct", "_right & ~_unseen[_event]", "_right"),
+    Guard("unseen values are correct", "_right & ~pick(_unseen)", "_right"),
     Guard("dropout in an evaluation", "_model.eval()", "None"),
     # training
     Guard("no step", "optimizer.step()", "None"),

@@ -14,17 +14,21 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.colors import is_color_like, to_hex
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Text
-from small import SOURCE, small_floors, small_log, small_windows, trained_run
+from small import SOURCE, small_log, small_truth, small_windows, trained_run
 from unkind import LOOKS, UNKIND, assert_no_formula, unkind_run
 
 from helpers import plots
 from helpers.events import TEST
 from helpers.losses import Evaluation, evaluate, fit_baselines
+from helpers.support.baselines import BASELINES
 from helpers.support.errors import InputError
+from helpers.world import BREAK_END, BREAK_START, HABITS, KEYS, PLANNED, START_HOURS
 
 STREAMS = ["EventType", "Actor", "Recipient", "Location", "CostCode", "JobCode", "Time"]
 
@@ -33,7 +37,7 @@ STREAMS = ["EventType", "Actor", "Recipient", "Location", "CostCode", "JobCode",
 def make_evaluation() -> Evaluation:
     run = trained_run()
     baselines = fit_baselines(run.data.log)
-    return evaluate(run.model, run.data.windows[TEST], baselines, small_floors())
+    return evaluate(run.model, run.data.windows[TEST], baselines, small_truth())
 
 
 @pytest.fixture
@@ -49,8 +53,9 @@ def axes():
     assert axes.get_title("left") and axes.get_xlabel()
 
 
-def make_axes() -> Axes:
-    return Figure(layout="constrained").subplots()
+def make_axes(**size) -> Axes:
+    figure = Figure(layout="constrained", **size)
+    return FigureCanvasAgg(figure).figure.subplots()  # a canvas of no kind draws nothing
 
 
 def read_line(line) -> tuple[np.ndarray, np.ndarray]:
@@ -337,46 +342,12 @@ def make_columns(names: str) -> pd.DataFrame:
     return pd.DataFrame(dict.fromkeys(names, [1.0, 2.0]))
 
 
-AGAINST = ["run", "category", "difference", "standard_error"]
-
-
-def test_draw_runs_against_the_first(axes):
-    rows = [
-        ("a", "kind", 0.1, 0.01),
-        ("a", "site", -0.2, 0.02),
-        ("b", "kind", 0.3, 0.03),
-        ("b", "site", 0.0, 0.0),
-    ]
-    table = pd.DataFrame(rows, columns=AGAINST)
-    assert plots.draw_runs_against_the_first(axes, table, "Against a first run") is axes
-    drawn = read_intervals(axes)
-    assert read_legend(axes) == list(drawn) == ["a", "b"]
-    assert read_rows(axes) == ["kind", "site"]
-    assert axes.yaxis_inverted()
-    expected = {
-        "a": ([0.1, -0.2], [(0.08, 0.12), (-0.24, -0.16)]),
-        "b": ([0.3, 0.0], [(0.24, 0.36), (0, 0)]),
-    }
-    for name, (values, reach) in expected.items():
-        x, y, ends = drawn[name]
-        np.testing.assert_allclose(x, values)
-        assert np.abs(y - [0, 1]).max() < 0.25
-        np.testing.assert_allclose(ends, reach, atol=1e-12)
-    assert axes.lines[0].get_xdata()[0] == 0
-    assert "nats" in axes.get_xlabel()
-    assert axes.get_title("left") == "Against a first run"
-
-
-def test_many_runs_stay_nearer_to_their_category_than_to_the_next(axes):
-    runs = [f"run {i}" for i in range(8)]
-    rows = [(run, name, 0.1, 0.01) for run in runs for name in ("kind", "site")]
-    plots.draw_runs_against_the_first(axes, pd.DataFrame(rows, columns=AGAINST), "Many")
-    heights = np.array([y for _, y, _ in read_intervals(axes).values()])
-    assert np.abs(heights - [0, 1]).max() < 0.5
-    assert np.diff(np.sort(heights, axis=None)).min() > 0.05  # and apart from each other
-
-
 # -- losses by category
+
+
+BEST, OWN, ALL = "best baseline", "exact reader, own stream", "exact reader, all streams"
+FLOOR, MODEL = "floor: nothing beats it", "model"
+NAMES = {BEST: "baseline", OWN: "reader_own", ALL: "reader", FLOOR: "floor", MODEL: "model"}
 
 
 def test_draw_category_ladder(axes, evaluation):
@@ -386,18 +357,22 @@ def test_draw_category_ladder(axes, evaluation):
     names = read_rows(axes)
     assert names == sorted(rows.index, key=rows["model"].get)  # the hardest at the top
     assert len(names) == 17
-    rows = rows.loc[names]
+    assert_rungs(axes, rows.loc[names])
+    assert read_legend(axes) == list(NAMES)
+
+
+def assert_rungs(axes, rows: pd.DataFrame) -> None:
     drawn = read_lines(axes)
-    expected = {
-        "ceiling: guessing": np.log(rows["size"].astype(float)),
-        "best baseline": rows[["marginal", "copy_last", "markov"]].min(axis=1),
-        "model": rows["model"],
-        "floor: nothing beats it": rows["floor"],
-    }
-    assert read_legend(axes) == list(drawn) == list(expected)
-    for label, losses in expected.items():
-        assert_draws(drawn[label], losses, range(17))
-    assert_spans(axes, rows["floor"], rows["ceiling"])
+    assert list(drawn) == list(NAMES)
+    levels = rows.assign(baseline=rows[list(BASELINES)].min(axis=1))[[*NAMES.values()]]
+    for label, column in NAMES.items():
+        assert_draws(drawn[label], levels[column], range(len(rows)))
+    assert_spans(axes, levels.min(axis=1), levels.max(axis=1))
+    assert read_ceilings(axes) == [f"{ceiling:.1f}" for ceiling in rows["ceiling"]] + ["ceiling"]
+
+
+def read_ceilings(axes) -> list[str]:
+    return read_texts(axes.texts)
 
 
 def assert_spans(axes, start, end) -> None:
@@ -405,13 +380,64 @@ def assert_spans(axes, start, end) -> None:
     np.testing.assert_allclose(read_spans(axes), spans)
 
 
-def test_the_ladder_of_a_log_without_floors_begins_at_the_model_and_names_none(axes, evaluation):
-    report = evaluation.report().assign(floor=np.nan)
+def test_the_ladder_of_decisions_has_a_row_a_stream(axes, evaluation):
+    decisions = evaluation.decisions()
+    plots.draw_category_ladder(axes, decisions, title="Where a habit decides")
+    rows = decisions[decisions["stream"] != "mean"].sort_values("model")
+    assert set(rows["stream"]) == set(HABITS)
+    assert read_rows(axes) == [f"{row.stream}\n{row.category}" for row in rows.itertuples()]
+    assert_rungs(axes, rows)
+    assert axes.get_title("left") == "Where a habit decides"
+
+
+def test_ceilings_do_not_squeeze_the_ladder(axes):
+    plots.draw_category_ladder(axes, make_ladder(ceiling=[4.6]))
+    assert read_ceilings(axes) == ["4.6", "ceiling"]
+    low, high = axes.get_xlim()
+    assert low == 0 and 1 < high < 1.1  # all else is 1
+
+
+def test_the_ladder_of_a_log_without_a_simulator_names_neither_floor_nor_readers(axes, evaluation):
+    report = evaluation.report().assign(floor=np.nan, reader=np.nan, reader_own=np.nan)
     plots.draw_category_ladder(axes, report)
     rows = report.set_index("category").loc[read_rows(axes)]
-    assert_spans(axes, rows["model"], rows["ceiling"])
-    left = ["ceiling: guessing", "best baseline", "model"]
-    assert read_legend(axes) == list(read_lines(axes)) == left
+    ends = rows[[*BASELINES, "model"]].assign(best=rows[list(BASELINES)].min(axis=1))
+    ends = ends[["best", "model"]]
+    assert_spans(axes, ends.min(axis=1), ends.max(axis=1))
+    assert read_legend(axes) == list(read_lines(axes)) == [BEST, MODEL]
+
+
+def split_questions(evaluation) -> dict[str, pd.DataFrame]:
+    report = evaluation.all_questions()
+    return dict(iter(report.groupby("question", sort=False)))
+
+
+def test_draw_category_ladders(evaluation):
+    reports, axes = split_questions(evaluation), make_axes(figsize=(16, 8))
+    figure = axes.figure
+    last = plots.draw_category_ladders(axes, reports)
+    every, following, decided = figure.axes
+    assert last is decided
+    titles = ["All steps", "Next event", "Where a habit decides"]
+    assert [one.get_title("left") for one in figure.axes] == titles
+    figure.canvas.draw()
+    names = read_rows(every)
+    for one, step in ((every, None), (following, 1)):  # in one order, and named once
+        assert_rungs(one, evaluation.report(step).set_index("category").loc[names])
+    assert not any(label.get_visible() for label in following.get_yticklabels())
+    streams = [name.split("\n")[0] for name in read_rows(decided)]
+    assert_rungs(decided, evaluation.decisions().set_index("stream").loc[streams])
+    assert all(one.get_legend() is None for one in figure.axes)
+    (legend,) = figure.legends
+    assert read_texts(legend.get_texts()) == list(NAMES)
+
+
+def test_the_ladders_of_a_log_without_a_simulator_are_two(evaluation):
+    evaluation.deciders = None
+    reports, axes = split_questions(evaluation), make_axes()
+    figure = axes.figure
+    plots.draw_category_ladders(axes, reports)
+    assert [one.get_title("left") for one in figure.axes] == ["All steps", "Next event"]
 
 
 def test_draw_category_ranges(axes, run):
@@ -447,22 +473,6 @@ def test_draw_two_orders(axes):
     assert axes.get_xlabel() == "ordered by"
 
 
-def test_draw_gap_by_step(axes, evaluation):
-    steps = range(1, 6)
-    means = [evaluation.report(step).iloc[-1] for step in steps]
-    gaps = pd.Series([mean["gap"] for mean in means], steps)
-    assert plots.draw_gap_by_step(axes, gaps) is axes
-    (line,) = read_lines(axes).values()
-    difference = evaluation.losses["model"] - evaluation.losses["floor"]
-    expected = []
-    for step in steps:
-        counted = evaluation.counted[:, step - 1]
-        expected.append(difference[:, step - 1][counted].mean())
-    assert_draws(line, steps, expected)
-    assert axes.get_ylim()[0] == 0
-    assert gaps.min() > 0
-
-
 def test_draw_leak_alarm(axes):
     gaps = pd.DataFrame(
         {
@@ -475,11 +485,12 @@ def test_draw_leak_alarm(axes):
     drawn = read_intervals(axes)
     reach = 3 * gaps["standard_error"]
     bars = np.column_stack([gaps["gap"] - reach, gaps["gap"] + reach])
-    for label, rows in {"no alarm": [0, 1], "below the floor: a leak": [2]}.items():
+    for label, rows in {"no alarm": [0, 1], "below the exact reader: a leak": [2]}.items():
         x, y, ends = drawn[label]
         assert_draws((x, y), gaps["gap"][rows], rows)
         np.testing.assert_allclose(ends, bars[rows])
-    assert read_legend(axes) == ["floor", *drawn]
+    assert read_legend(axes) == ["exact reader", *drawn]
+    assert axes.get_title("left") == "Who is below the exact reader?"
     assert len(drawn) == 2
     assert read_rows(axes) == gaps["what"].tolist()
     assert axes.yaxis_inverted()
@@ -491,6 +502,182 @@ def test_the_legend_of_the_leak_alarm_hides_no_gap(axes):
     plots.draw_leak_alarm(axes, gaps)
     axes.figure.canvas.draw()
     assert axes.get_legend().get_window_extent().y1 <= axes.get_window_extent().y0
+
+
+def test_the_leak_alarm_can_ring_at_the_floor(axes):
+    table = pd.DataFrame({"what": ["leak"], "gap": [-0.1], "standard_error": [0.01]})
+    plots.draw_leak_alarm(axes, table, line="floor")
+    assert read_legend(axes) == ["floor", "below the floor: a leak"]
+    assert "above the floor" in axes.get_xlabel()
+    assert axes.get_title("left") == "Who is below the floor?"
+
+
+def test_long_names_of_the_leak_alarm_are_on_two_lines(axes):
+    name = "what was read with the target's own next events in it"
+    table = pd.DataFrame({"what": [name], "gap": [0.1], "standard_error": [0.01]})
+    plots.draw_leak_alarm(axes, table)
+    (drawn,) = read_rows(axes)
+    assert drawn.split() == name.split() and drawn.count("\n") == 1
+
+
+# -- the workplace
+
+
+def make_decisions(*names: str) -> pd.DataFrame:
+    """As `helpers.tools.decisions` makes it, with two steps; the i-th name has i, then i + 0.5."""
+    rows = []
+    for i, name in enumerate(names):
+        losses = {"all steps": 9.0, "Actor": 9.0, "step 1": i, "step 2": i + 0.5}
+        rows += [(name, question, float(loss)) for question, loss in losses.items()]
+    return pd.DataFrame(rows, columns=["who", "question", "loss"])
+
+
+def test_draw_decisions_by_step(axes):
+    runs, readers = ["working_run", "larger_run"], ["reader of Recipient alone"]
+    table = make_decisions("floor", "reader", *runs, "without Actor", *readers, *BASELINES)
+    assert plots.draw_decisions_by_step(axes, table) is axes
+    drawn = read_lines(axes)
+    expected = {"floor": 0, ALL: 1, OWN: 5, "working run": 2, "larger run": 3}
+    curves = axes.lines[: len(expected)]
+    assert [line.get_label() for line in curves] == list(expected)
+    for label, first in expected.items():
+        assert_draws(drawn[label], [1, 2], [first, first + 0.5])
+    assert len(set(read_colours(curves))) == len(curves)
+    assert read_names(axes) == sorted(expected, key=expected.get)  # as the curves end
+    (filled,) = axes.collections  # between the floor and the reader
+    (path,) = filled.get_paths()
+    assert path.contains_points([(1.5, 0.7), (1.5, 2.4)]).tolist() == [True, False]
+    assert axes.get_ylim()[0] == 0
+    assert_whole(axes.get_xticks())
+    assert "nats" in axes.get_ylabel()
+
+
+def test_decisions_of_runs_alone_have_no_part_that_nobody_could_know(axes):
+    plots.draw_decisions_by_step(axes, make_decisions("working_run"))
+    assert read_texts(axes.texts) == ["working run"]
+    assert not axes.collections
+
+
+def list_habits() -> pd.DataFrame:
+    rows = [(stream, KEYS[stream], habit.kind, habit.category) for stream, habit in HABITS.items()]
+    return pd.DataFrame(rows, columns=["stream", "key", "kind", "category"])
+
+
+def draw_habits(table: pd.DataFrame) -> Axes:
+    axes = make_axes(figsize=(14, 6))
+    assert plots.draw_shift(axes, table) is axes
+    axes.figure.canvas.draw()
+    return axes
+
+
+def test_draw_shift():
+    axes = draw_habits(list_habits())
+    cards = [one for one in axes.patches if isinstance(one, FancyBboxPatch)]
+    decided, streams = cards[: len(HABITS)], cards[len(HABITS) :]
+    assert len(streams) == len(STREAMS)
+    for table, card in zip(sort_by_kind(list_habits()), decided):
+        inside = read_texts(find_texts(axes, card))
+        assert inside == [f"habit of the {plots.KEY_WORDS[table.key]}", table.category]
+        assert_feeds(axes, card, table.kind)
+    looks = {}
+    for stream, card in zip(STREAMS, streams):
+        name, words = read_texts(find_texts(axes, card))
+        assert name == stream
+        assert words.split("\n")[0] == plots.KEY_WORDS[KEYS.get(stream, "EventType")]
+        assert ("placebo" in words) == (stream == "EventType")
+        looks[stream] = to_hex(card.get_edgecolor())
+    assert len(set(looks.values())) == len(STREAMS)
+    for table, card in zip(sort_by_kind(list_habits()), decided):  # of one stream, one colour
+        assert to_hex(card.get_edgecolor()) == looks[table.stream]
+    assert axes.get_title("left")
+
+
+def sort_by_kind(habits: pd.DataFrame) -> list:
+    """The habits in the order in which their cards are drawn."""
+    return [row for _, rows in habits.groupby("kind", sort=False) for row in rows.itertuples()]
+
+
+def find_texts(axes, card) -> list[Text]:
+    """The texts in a card, all of which lie within its borders."""
+    box = card.get_window_extent()
+    texts = [text for text in axes.texts if box.contains(*find_middle(text))]
+    for text in texts:
+        extent = text.get_window_extent()
+        assert box.x0 < extent.x0 and extent.x1 < box.x1
+        assert box.y0 < extent.y0 and extent.y1 < box.y1
+    return texts
+
+
+def find_middle(text: Text) -> tuple[float, float]:
+    extent = text.get_window_extent()
+    return (extent.x0 + extent.x1) / 2, (extent.y0 + extent.y1) / 2
+
+
+def assert_feeds(axes, card, kind: str) -> None:
+    """The card stands above the clock of its kind of event."""
+    x = plots.CLOCKS[kind][0]
+    assert card.get_x() + card.get_width() / 2 == pytest.approx(x)
+    assert card.get_y() > plots.LINE + plots.RADIUS
+
+
+def test_texts_of_the_shift_do_not_run_into_each_other():
+    axes = draw_habits(list_habits())
+    texts = [text for text in axes.texts if text.get_text()]
+    boxes = [text.get_window_extent() for text in texts]
+    for i, one in enumerate(boxes):
+        for other in boxes[:i]:
+            assert not one.overlaps(other)
+    left, right = axes.get_window_extent().intervalx
+    assert all(left <= box.x0 and box.x1 <= right for box in boxes)
+
+
+def test_the_clocks_of_the_shift_show_a_day_that_can_be():
+    _, hours, minutes, _ = map(list, zip(*plots.CLOCKS.values()))
+    planned, begun, left, back, ended = hours
+    assert list(plots.CLOCKS) == [
+        "shift_scheduled",
+        "punch_in",
+        "break_start",
+        "break_end",
+        "punch_out",
+    ]
+    assert begun in START_HOURS and planned == begun - 1 and minutes[0] == PLANNED
+    assert (left, back) == (BREAK_START, BREAK_END)
+    assert ended in HABITS["JobCode"].values
+    assert minutes[1] == minutes[2] == minutes[3] and minutes[1] in HABITS["Recipient"].values
+    assert minutes[4] in HABITS["Actor"].values
+
+
+def test_a_habit_at_an_event_without_a_clock_is_refused():
+    table = list_habits().assign(kind="job_transfer")
+    with pytest.raises(InputError, match="kind must be one of shift_scheduled, .* found job_trans"):
+        draw_habits(table)
+
+
+def test_draw_worths(axes):
+    worths = pd.DataFrame(
+        {"left out": [0.5, 0.0], "swapped": [0.4, -0.004]}, index=["Actor", "EventType"]
+    )
+    assert plots.draw_worths(axes, worths, "Worth") is axes
+    assert read_legend(axes) == ["left out", "swapped"]
+    assert read_rows(axes) == ["Actor", "EventType"]
+    assert axes.yaxis_inverted()
+    for bars, (_, column) in zip(axes.containers, worths.items()):
+        assert [bar.get_width() for bar in bars] == column.tolist()
+        middles = [bar.get_y() + bar.get_height() / 2 for bar in bars]
+        assert np.abs(np.subtract(middles, [0, 1])).max() < 0.5
+    assert read_texts(axes.texts) == [" 0.50", " 0.00", " 0.40", " 0.00"]  # and not -0.00
+    assert len({bars[0].get_hatch() for bars in axes.containers}) == 2
+    assert axes.get_title("left") == "Worth"
+    assert "nats" in axes.get_xlabel()
+    low, high = axes.get_xlim()
+    assert low < -0.004 and high > 0.5
+
+
+def test_a_worth_that_is_not_known_has_no_number(axes):
+    worths = pd.DataFrame({"left out": [0.5, np.nan]}, index=["Actor", "EventType"])
+    plots.draw_worths(axes, worths, "Worth")
+    assert read_texts(axes.texts) == [" 0.50"]
 
 
 # -- forecasts
@@ -631,6 +818,13 @@ def test_loss_curves_write_eight_names_apart_and_inside(axes, start):
     assert np.diff(heights).min() > 0.06
     assert heights[0] >= 0
     assert heights[-1] <= 1
+
+
+def test_markers_of_long_loss_curves_leave_the_line_to_be_seen(axes):
+    curves = {("one", "kind", "train"): make_curve(*range(45))}
+    curves["two", "kind", "train"] = make_curve(*range(19))
+    plots.draw_loss_curves(axes, curves, pd.DataFrame(), "loss (nats)")
+    assert [line.get_markevery() for line in axes.lines[:2]] == [3, 1]
 
 
 def test_loss_curves_of_nothing(axes):
@@ -869,11 +1063,6 @@ def draw_eight_reliabilities(axes) -> None:
     plots.draw_reliability(axes, dict.fromkeys(EIGHT, table))
 
 
-def draw_eight_runs(axes) -> None:
-    rows = [(run, "kind", 0.1, 0.1) for run in EIGHT]
-    plots.draw_runs_against_the_first(axes, pd.DataFrame(rows, columns=AGAINST), "Eight")
-
-
 DRAW_EIGHT = [
     draw_eight_gradients,
     draw_eight_columns,
@@ -881,7 +1070,6 @@ DRAW_EIGHT = [
     draw_eight_forms,
     draw_eight_that_grow,
     draw_eight_reliabilities,
-    draw_eight_runs,
 ]
 
 
@@ -905,7 +1093,8 @@ BLANK = pd.Series(dtype=float)
 
 
 def make_ladder(**columns) -> pd.DataFrame:
-    losses = dict.fromkeys(["ceiling", "marginal", "copy_last", "markov", "model", "floor"], 1.0)
+    levels = ["ceiling", *BASELINES, "reader_own", "reader", "model", "floor"]
+    losses = dict.fromkeys(levels, 1.0)
     return pd.DataFrame({"category": ["kind"], **losses} | columns)
 
 
@@ -938,11 +1127,6 @@ def draw_reliabilities(axes) -> None:
     plots.draw_reliability(axes, {"one": one, "two": two})
 
 
-def draw_runs(axes) -> None:
-    rows = [("a", "kind", 0.1, 0.1), ("b", "kind", np.nan, 0.1)]
-    plots.draw_runs_against_the_first(axes, pd.DataFrame(rows, columns=AGAINST), "Runs")
-
-
 def draw_gaps(axes, *gaps: float) -> None:
     table = pd.DataFrame({"what": "kind", "gap": gaps, "standard_error": 0.01})
     plots.draw_leak_alarm(axes, table)
@@ -964,26 +1148,24 @@ def draw_growing(axes) -> None:
 
 TRAIN = pd.Series([4.0, 2.0], [0.5, 1.0])
 OF_TRAIN = ["train, each batch", "train, mean of 2"]
-CEILING, BASELINE, MODEL = "ceiling: guessing", "best baseline", "model"
-FLOOR = "floor: nothing beats it"
 
 
 @pytest.mark.parametrize(
     "draw, given, named",
     [
-        (draw_ladder, ["floor"], [CEILING, BASELINE, MODEL]),
-        (draw_ladder, ["ceiling"], [BASELINE, MODEL, FLOOR]),
-        (draw_ladder, ["marginal", "copy_last", "markov"], [CEILING, MODEL, FLOOR]),
-        (draw_ladder, ["model", "floor"], [CEILING, BASELINE]),
+        (draw_ladder, ["floor"], [BEST, OWN, ALL, MODEL]),
+        (draw_ladder, ["ceiling"], [BEST, OWN, ALL, FLOOR, MODEL]),
+        (draw_ladder, BASELINES, [OWN, ALL, FLOOR, MODEL]),
+        (draw_ladder, ["reader", "reader_own", "floor"], [BEST, MODEL]),
+        (draw_ladder, ["model", "floor"], [BEST, OWN, ALL]),
         (draw_epochs, ["validation"], ["train"]),
         (draw_epochs, ["train"], ["validation", "best, epoch 1"]),
         (draw_gradients, [], ["Actor"]),
         (draw_columns, [], ["one", "three"]),
         (draw_reliabilities, [], ["as often as said", "one"]),
-        (draw_runs, [], ["a"]),
-        (draw_gaps, [0.1, 0.2], ["floor", "no alarm"]),
-        (draw_gaps, [-0.1, np.nan], ["floor", "below the floor: a leak"]),
-        (draw_gaps, [np.nan], ["floor"]),
+        (draw_gaps, [0.1, 0.2], ["exact reader", "no alarm"]),
+        (draw_gaps, [-0.1, np.nan], ["exact reader", "below the exact reader: a leak"]),
+        (draw_gaps, [np.nan], ["exact reader"]),
         (draw_vectors, [1], ["goes on", "encoded, stays behind"]),
         (draw_vectors, [3], ["goes on"]),
         (draw_live, [TRAIN], OF_TRAIN),
@@ -1046,18 +1228,13 @@ TABLES = {
     "draw_category_ladder": make_ladder().to_dict("list"),
     "draw_category_ranges": {"category": ["kind"], "min": [1.0], "max": [1.0]},
     "draw_leak_alarm": {"what": ["kind"], "gap": [1.0], "standard_error": [1.0]},
-    "draw_runs_against_the_first": {
-        "run": ["a"],
-        "category": ["kind"],
-        "difference": [1.0],
-        "standard_error": [1.0],
-    },
+    "draw_decisions_by_step": {"who": ["floor"], "question": ["step 1"], "loss": [1.0]},
+    "draw_shift": {"stream": ["a"], "key": ["a"], "kind": ["punch_in"], "category": ["a"]},
 }
 
 
 def draw_table(name: str, table) -> None:
-    title = ["title"] if name == "draw_runs_against_the_first" else []
-    getattr(plots, name)(make_axes(), table, *title)
+    getattr(plots, name)(make_axes(), table)
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -1077,6 +1254,7 @@ def test_a_table_without_a_column_or_a_row_is_refused_in_words(name):
 NOTHING, NO_COLUMN = pd.DataFrame(), pd.DataFrame(index=["a"])
 SERIES = pd.Series([1.0, 2.0], ["a", "b"])
 NEVER_BEST = pd.DataFrame(TABLES["draw_loss_per_epoch"] | {"best": [False]})
+NO_STEP = pd.DataFrame({"who": ["floor"], "question": ["all steps"], "loss": [1.0]})
 NOT_OBSERVED = {"one": pd.DataFrame({"predicted": [1]})}
 HALVES = np.array([0.5, 0.5])
 SHAPE = [6, 5, 17, 8, 99]
@@ -1098,6 +1276,8 @@ def draw_histories_after_the_end(axes) -> None:
         (plots.draw_loss_per_epoch, [NEVER_BEST], "no epoch is the best"),
         (plots.draw_gradient_norms, [NOTHING], "norms of the gradients: the table is empty"),
         (plots.draw_stream_heat, [NOTHING], "heat: the table is empty"),
+        (plots.draw_worths, [NOTHING, "title"], "worths: the table is empty"),
+        (plots.draw_decisions_by_step, [NO_STEP], "no question is a step of the horizon"),
         (plots.draw_stream_heat, [NO_COLUMN], "heat: the table is empty"),
         (plots.draw_reliability, [NOT_OBSERVED], "reliability of one: no column 'observed'"),
         (plots.draw_two_orders, [SERIES, SERIES[:1]], DIFFER),
@@ -1144,6 +1324,16 @@ OF_UNKIND = {
     "category_ladder": lambda axes, run: plots.draw_category_ladder(
         axes, run.evaluation().report()
     ),
+    "category_ladders": lambda axes, run: plots.draw_category_ladders(
+        axes, {"all": run.evaluation().report(), "next": run.evaluation().report(1)}
+    ),
+    "shift": lambda axes, run: plots.draw_shift(
+        axes,
+        pd.DataFrame({"stream": UNKIND, "key": UNKIND, "kind": "punch_in", "category": UNKIND}),
+    ),
+    "worths": lambda axes, run: plots.draw_worths(
+        axes, pd.DataFrame(np.ones((12, 12)), UNKIND, UNKIND), "title"
+    ),
     "category_ranges": lambda axes, run: plots.draw_category_ranges(axes, run.category_ranges()),
     "gradient_norms": lambda axes, run: plots.draw_gradient_norms(axes, pd.DataFrame([EACH])),
     "two_orders": lambda axes, run: plots.draw_two_orders(
@@ -1176,13 +1366,6 @@ OF_UNKIND = {
     "curves": lambda axes, run: plots.draw_curves(
         axes, pd.DataFrame([EACH]), "title", "x", "y", {"$mark$": 0}
     ),
-    "runs_against_the_first": lambda axes, run: plots.draw_runs_against_the_first(
-        axes,
-        pd.DataFrame(
-            {"run": UNKIND, "category": UNKIND, "difference": 0.1, "standard_error": 0.01}
-        ),
-        "title",
-    ),
     "stream_heat": lambda axes, run: plots.draw_stream_heat(
         axes, pd.DataFrame(np.ones((12, 12)), UNKIND, UNKIND)
     ),
@@ -1193,10 +1376,10 @@ OF_UNKIND = {
 @pytest.mark.parametrize("name", OF_UNKIND)
 def test_unkind_names_in_a_figure(name):
     run = unkind_run()
-    axes = Figure(figsize=(12, 8)).subplots()
-    OF_UNKIND[name](axes, run)
-    assert_no_formula(axes.figure)
-    texts = [text.get_text() for text in axes.figure.findobj(Text) if text.get_visible()]
+    figure = FigureCanvasAgg(Figure(figsize=(12, 8))).figure
+    OF_UNKIND[name](figure.subplots(), run)
+    assert_no_formula(figure)
+    texts = [text.get_text() for text in figure.findobj(Text) if text.get_visible()]
     assert any(r"\$\frac{1}" in text for text in texts) and max(map(len, texts)) < 99
     assert any(
         "_hidden" in text for text in texts
@@ -1211,7 +1394,7 @@ def test_every_figure_with_names_has_been_given_unkind_ones():
     }
     assert figures == OF_UNKIND.keys() | {
         "loss_per_epoch",
-        "gap_by_step",
+        "decisions_by_step",
         "live_losses",
         "speed_by_batch",
         "growth",

@@ -193,7 +193,7 @@ def test_importing_reading_the_log_and_training_need_no_network(tmp_path):
         encoding="utf-8",
     )
     quiet, said, after = ran.stdout.partition("now one that is refused")
-    assert re.search(r"trained 1 on \d{5}", quiet) and "REACHED OUT" not in quiet, (
+    assert re.search(r"trained 1 on \d{6}", quiet) and "REACHED OUT" not in quiet, (
         ran.stdout + ran.stderr
     )
     assert said and "REACHED OUT" in after  # it would have been seen

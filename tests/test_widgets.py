@@ -26,8 +26,8 @@ from small import (
     heard,
     small_config,
     small_data,
-    small_floors,
     small_log,
+    small_truth,
     train_in,
     trained_run,
 )
@@ -39,6 +39,7 @@ from helpers.events import TEST, TRAIN, VALIDATION
 from helpers.losses import evaluate
 from helpers.support.errors import InputError
 from helpers.support.fast import category_losses_fast
+from helpers.support.files import Truth
 from helpers.training import Data, ModelConfig, Trainer, pick_evenly
 from helpers.widgets import (
     AttentionExplorer,
@@ -82,7 +83,8 @@ def controls(widget) -> list:
 @cache
 def make_report() -> pd.DataFrame:
     report = trained_run().evaluation(VALIDATION).report()
-    return report.assign(floor=lambda table: 0.5 * table["markov"])
+    parts = {"look_back": 0.9, "reader_own": 0.8, "reader": 0.7, "floor": 0.5}
+    return report.assign(**{name: part * report["markov"] for name, part in parts.items()})
 
 
 @pytest.fixture
@@ -148,8 +150,8 @@ def test_a_widget_that_is_refused_leaves_nothing_behind(run, report):
 
 def test_the_loss_explorer_draws_what_the_history_says(explorer, run):
     assert explorer.said.startswith(
-        "1 run, 1 category, epochs 0 to 5, validation: loss in nats; lines: markov, floor. "
-        "Lowest: mean of one, "
+        "1 run, 1 category, epochs 0 to 5, validation: loss in nats; "
+        "lines: look_back, reader, floor. Lowest: mean of one, "
     )
     ((x, y),) = lines(explorer.axes).values()
     epochs = run.epochs()
@@ -210,6 +212,23 @@ def test_each_control_of_the_loss_explorer(explorer, report, run):
         assert draws_level(explorer.axes, level) == box.value
 
 
+def test_the_names_of_all_lines_stand_below_the_axes_and_inside_the_picture(explorer):
+    for box in explorer.levels.values():
+        box.value = True
+    axes, frame = explorer.axes, explorer.figure.bbox
+    names = [text for text in axes.texts if text.get_text() in plots.LEVELS]
+    assert [text.get_text() for text in names] == list(plots.LEVELS)
+    boxes = [text.get_window_extent() for text in names]
+    low, high = axes.get_xlim()
+    ticks = [label for label in axes.get_xticklabels() if low <= label.get_position()[0] <= high]
+    boxes += [label.get_window_extent() for label in ticks]
+    boxes.append(axes.xaxis.label.get_window_extent())
+    for i, box in enumerate(boxes):
+        assert frame.x0 < box.x0 and box.x1 < frame.x1 and frame.y0 < box.y0
+        assert box.y1 < axes.get_window_extent().y0
+        assert not any(box.overlaps(other) for other in boxes[:i])
+
+
 def test_train_and_validation_are_told_apart_without_colour(explorer):
     explorer.measure.value = "both"
     train, validation = explorer.axes.lines[:2]
@@ -265,8 +284,9 @@ def test_more_curves_than_can_be_told_apart_are_refused_in_words(explorer):
 
 
 def test_what_the_report_lacks_is_said(run, report):
-    explorer = LossExplorer({"one": pd.DataFrame(run.history)}, report.assign(floor=np.nan))
-    assert "lines: markov." in explorer.said
+    report = report.assign(reader_own=np.nan, reader=np.nan, floor=np.nan)
+    explorer = LossExplorer({"one": pd.DataFrame(run.history)}, report)
+    assert "lines: look_back." in explorer.said
     explorer.scale.value = "gap to the floor"
     assert "Not drawn: mean of one." in explorer.said and lines(explorer.axes) == {}
 
@@ -604,7 +624,8 @@ def test_values_from_a_log_are_shown_as_they_are(run, monkeypatch):
 
 def test_the_simulators_own_probability_is_told_where_it_is_known(run):
     floors = np.full(run.data.log.table.shape, 0.5)
-    told = Trainer(run.config, Data(run.data.log, run.data.windows, floors), progress=False)
+    truth = Truth(floors, np.zeros(floors.shape, np.int8))
+    told = Trainer(run.config, Data(run.data.log, run.data.windows, truth), progress=False)
     assert (
         f"(the simulator: {np.exp(-0.5):.2f})"
         in AttentionExplorer(told, run.data.windows[TEST].origins[:1]).said
@@ -956,13 +977,11 @@ def test_pictures_are_not_drawn_more_often_than_they_can_be_seen(live, monkeypat
 
 
 def test_the_floor_of_a_live_run_is_that_of_the_windows_it_validates_on():
-    floors = small_floors()
-    data = Data(small_log(), small_data().windows, floors)
+    truth = small_truth()
+    data = Data(small_log(), small_data().windows, truth)
     windows = data.windows[VALIDATION]
     run = Trainer(small_config(), data, progress=False)
-    checked = evaluate(
-        run.model, windows, floors=floors, origins=pick_evenly(windows.origins, 2000)
-    )
+    checked = evaluate(run.model, windows, truth=truth, origins=pick_evenly(windows.origins, 2000))
     assert widgets.validation_floor(data) == pytest.approx(
         checked.losses["floor"][checked.counted].mean(), rel=1e-5
     )

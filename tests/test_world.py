@@ -12,10 +12,13 @@ import pandas as pd
 import pytest
 
 from helpers import world
-from helpers.schema import CATEGORY_NAMES
+from helpers.schema import CATEGORY_NAMES, WORKPLACE
 from helpers.support.errors import InputError
-from helpers.tools.simulate import export
+from helpers.tools.simulate import COLUMNS, export
 from helpers.world import (
+    FOLLOWED,
+    HABITS,
+    KEYS,
     Calendar,
     Causes,
     Choice,
@@ -23,25 +26,26 @@ from helpers.world import (
     Workplace,
     draw,
     favour,
-    happen,
     hire,
+    measure_floors,
+    name_deciders,
     next_outcomes,
     roll_out,
     simulate,
-    spread_minutes,
 )
 
 SMALL = Workplace(employees=20, days=20)
+SHEETS = {"timesheet_submitted", "timesheet_approved", "timesheet_mended"}
 FOLLOWS = {  # what a time clock can record after each event
+    "shift_scheduled": {"job_transfer", "punch_in"},
+    "job_transfer": {"punch_in"},
     "punch_in": {"break_start"},
     "break_start": {"break_end"},
-    "break_end": {"shift_scheduled"},
-    "shift_scheduled": {"punch_out"},
+    "break_end": {"punch_out"},
     "punch_out": {"timesheet_submitted"},
     "timesheet_submitted": {"timesheet_approved", "timesheet_mended"},
-    "timesheet_approved": {"punch_in", "job_transfer"},
-    "timesheet_mended": {"punch_in", "job_transfer"},
-    "job_transfer": {"punch_in"},
+    "timesheet_approved": {"shift_scheduled"},
+    "timesheet_mended": {"shift_scheduled"},
 }
 
 
@@ -68,15 +72,15 @@ def steps():
 
 @pytest.fixture(scope="module")
 def reached():
-    """(person, causes) in which a simulation could be, a few for each last event."""
+    """(last event, causes) in which a simulation could be, a few for each kind of last event."""
     rng, calendar = random.Random(5), Calendar(SMALL)
     causes = Causes(SMALL, rng)
     found = defaultdict(list)
-    for person in hire(SMALL, causes, rng):
+    for last in hire(causes, calendar):
         for step in range(60):
-            if len(found[person.last]) < 4:
-                found[person.last].append((copy.deepcopy(person), copy.deepcopy(causes)))
-            happen(person, draw(next_outcomes(person, causes, calendar), rng))
+            if len(found[last["EventType"]]) < 4:
+                found[last["EventType"]].append((last, copy.deepcopy(causes)))
+            last = draw(next_outcomes(last, causes, calendar), rng)
             if step % 10 == 0:
                 causes.change(rng)
     assert set(found) == set(FOLLOWS)
@@ -119,22 +123,18 @@ def test_floors_are_those_of_the_fully_expanded_product(steps):
 
 def test_sampled_frequencies_agree_with_the_list(reached):
     rng, calendar, draws = random.Random(11), Calendar(SMALL), 1500
-    for person, causes in reached[::2]:
+    for last, causes in reached[::2]:
         counts = {category: Counter() for category in CATEGORY_NAMES}
         for _ in range(draws):
-            event = draw(next_outcomes(person, causes, calendar), rng)
+            event = draw(next_outcomes(last, causes, calendar), rng)
             for category in CATEGORY_NAMES:
                 counts[category][event[category]] += 1
-        for category, chances in expanded(next_outcomes(person, causes, calendar)).items():
+        for category, chances in expanded(next_outcomes(last, causes, calendar)).items():
             assert counts[category].keys() <= {value for value, p in chances.items() if p > 0}
-            for (
-                value,
-                p,
-            ) in chances.items():  # 5 standard deviations and one draw, for some thousand values
-                assert (
-                    abs(counts[category][value] - draws * p)
-                    <= 5 * math.sqrt(draws * p * abs(1 - p)) + 1
-                ), (category, value)
+            # 5 standard deviations and one draw, for some thousand values
+            for value, p in chances.items():
+                reach = 5 * math.sqrt(draws * p * abs(1 - p)) + 1
+                assert abs(counts[category][value] - draws * p) <= reach, (category, value)
 
 
 def test_every_value_is_drawn_for_its_share_of_the_random_numbers():
@@ -149,36 +149,43 @@ def test_every_value_is_drawn_for_its_share_of_the_random_numbers():
     assert counts[0] == counts[1] == {"a": 500, "b": 1200, "c": 300}
 
 
-def test_a_roll_out_leaves_the_person_alone(reached):
-    for person, causes in reached:
-        before = copy.deepcopy(person)
-        assert len(roll_out(person, causes, Calendar(SMALL), 12, random.Random(3))) == 12
-        assert person == before
+def test_a_roll_out_changes_neither_the_last_event_nor_the_habits(reached):
+    for last, causes in reached:
+        before, habits = copy.deepcopy(last), copy.deepcopy(causes.of)
+        assert len(roll_out(last, causes, Calendar(SMALL), 12, random.Random(3))) == 12
+        assert last == before and causes.of == habits
+
+
+def is_possible(event: dict, outcomes: list[Outcome]) -> bool:
+    """Whether one of the outcomes can become this event, every category of it."""
+
+    def fits(outcome: Outcome) -> bool:
+        fixed = outcome.event.items() - {(name, outcome.event[name]) for name in outcome.choices}
+        drawn = [table.table.get(event[name], 0) for name, table in outcome.choices.items()]
+        return fixed <= event.items() and all(drawn)
+
+    return any(map(fits, outcomes))
 
 
 def test_a_roll_out_takes_only_possible_steps(reached):
     calendar = Calendar(SMALL)
-    for person, causes in reached:
-        person = copy.deepcopy(person)
-        for event in roll_out(person, causes, calendar, 12, random.Random(3)):
-            assert any(
-                all(
-                    o.choices[c].table.get(event[c], 0) > 0
-                    if c in o.choices
-                    else o.event[c] == event[c]
-                    for c in event
-                )
-                for o in next_outcomes(person, causes, calendar)
-            )
-            happen(person, event)
+    for last, causes in reached:
+        for event in roll_out(last, causes, calendar, 12, random.Random(3)):
+            assert is_possible(event, next_outcomes(last, causes, calendar))
+            last = event
 
 
 def test_a_roll_out_differs_with_the_seed_and_repeats_with_it(reached):
-    person, causes = reached[0]
+    last, causes = reached[0]
     one, same, other = (
-        roll_out(person, causes, Calendar(SMALL), 12, random.Random(seed)) for seed in (1, 1, 2)
+        roll_out(last, causes, Calendar(SMALL), 12, random.Random(seed)) for seed in (1, 1, 2)
     )
     assert one == same != other
+
+
+def test_the_state_of_an_employee_is_the_last_event_as_the_log_shows_it_and_its_day():
+    for event, _ in simulate(SMALL, progress=False):
+        assert set(event) == {*CATEGORY_NAMES, "day", "reference_day"}
 
 
 def test_all_event_types_in_possible_order_at_increasing_times(exported):
@@ -186,33 +193,80 @@ def test_all_event_types_in_possible_order_at_increasing_times(exported):
     assert set(log.event_type) == set(world.EVENT_TYPES) == set(FOLLOWS) and len(FOLLOWS) == 9
     assert log.event_time.is_monotonic_increasing
     for _, own in log.groupby("recipient"):
-        assert own.event_type.iloc[0] in FOLLOWS["timesheet_approved"]
+        assert own.event_type.iloc[0] == "shift_scheduled"
         assert all(after in FOLLOWS[before] for before, after in itertools.pairwise(own.event_type))
-        assert (own.event_time.diff().dropna() > pd.Timedelta(0)).all()
+        # A timesheet is written and approved in the minute of the punch out.
+        at_once = own.event_type.isin(SHEETS)
+        passed = own.event_time.diff()
+        assert (passed[at_once] == pd.Timedelta(0)).all()
+        assert (passed[~at_once].dropna() > pd.Timedelta(0)).all()
 
 
-def test_no_event_is_past_midnight(exported):
+def test_a_shift_is_of_one_day_and_its_events_of_the_hours_and_minutes_that_they_tell(exported):
     log, _ = exported
-    for event, _ in simulate(SMALL, progress=False):
-        assert 0 <= event["Time_Event_Hour"] < 24 and 0 <= event["Time_Event_Minute"] < 60
-    ahead = log.reference_time.dt.normalize() - log.event_time.dt.normalize()
-    planned = log.event_type == "shift_scheduled"
-    assert (ahead[~planned] == pd.Timedelta(0)).all()  # all of a shift happens on its own day
-    assert set(ahead[planned]) == {pd.Timedelta(days=days) for days in (1, 2, 3)}
+    time, reference = log.event_time.dt, log.reference_time.dt
+    assert (time.normalize() == reference.normalize()).all()
+    assert set(reference.hour) == set(world.START_HOURS)
+
+    def at(*kinds: str) -> pd.Series:
+        return log.event_type.isin(kinds)
+
+    before = at("shift_scheduled", "job_transfer")
+    assert (time.hour[before] == reference.hour[before] - 1).all()
+    assert (time.minute[at("shift_scheduled")] == world.PLANNED).all()
+    assert (time.minute[at("job_transfer")] == world.TRANSFERRED).all()
+    assert (time.hour[at("punch_in")] == reference.hour[at("punch_in")]).all()
+    assert (time.hour[at("break_start")] == world.BREAK_START).all()
+    assert (time.hour[at("break_end")] == world.BREAK_END).all()
+    assert (reference.minute[before] == 0).all() and (reference.minute[~before] > 0).all()
+    assert set(time.hour[at("punch_out", *SHEETS)]) == {15, 16, 17, 18}
+    # The hour of a shift's events is that of no other kind's, so none is before the one before it.
+    assert max(world.START_HOURS) < world.BREAK_START < world.BREAK_END < 15
 
 
-def test_a_shift_takes_eight_hours_of_the_clock_on_one_day_and_its_hours_name_its_crew(exported):
+def test_a_shift_keeps_its_keys_and_shows_what_was_drawn_for_it(exported):
     log, _ = exported
-    shift = log[log.event_type != "shift_scheduled"]
-    after = (
-        shift.event_time.dt.floor("h") - shift.reference_time.dt.floor("h")
-    ).dt.total_seconds() / 3600
-    assert set(after) == {0, 4, 8} and max(world.START_HOURS) + 8 < 24
-    assert (
-        shift.event_time.dt.hour % world.CREWS == shift.reference_time.dt.hour % world.CREWS
-    ).all()
-    crews = {hour + later: hour for hour in world.START_HOURS for later in (0, 4, 8)}
-    assert len(crews) == 3 * world.CREWS  # no hour belongs to two crews
+    shift = (log.event_type == "shift_scheduled").groupby(log.recipient).cumsum()
+    log = log.assign(shift=shift, hour=log.event_time.dt.hour, minute=log.event_time.dt.minute)
+    log["reference_minute"] = log.reference_time.dt.minute
+    columns = {category: column for column, category in COLUMNS.items()}
+    columns |= {"Time_Event_Hour": "hour", "Time_Event_Minute": "minute"}
+    columns |= {"Time_Reference_Hour": "start", "Time_Reference_Minute": "reference_minute"}
+    log["start"] = log.reference_time.dt.hour
+
+    def count_values(category: str, rows: pd.Series) -> set[int]:
+        """How many values the shifts have in these rows, blanks left out."""
+        return set(log[rows].groupby(["recipient", "shift"])[columns[category]].nunique())
+
+    every = log.event_type.notna()
+    # A transfer leaves the job blank until it is drawn anew.
+    moved = (log.event_type == "job_transfer").groupby([log.recipient, log["shift"]]).transform(any)
+    for stream, habit in HABITS.items():
+        of_key = ~moved if stream == "JobCode" else every
+        assert count_values(KEYS[stream], of_key) == {1}
+        shown = log.event_type.isin([habit.kind, *habit.repeated])
+        assert count_values(habit.category, shown) == {1}
+    drawn_anew = moved & (log.event_type != "shift_scheduled")
+    assert count_values("JobCodeRecordId", drawn_anew) <= {0, 1}
+
+
+def test_shifts_come_after_one_two_or_three_days_and_all_else_by_lot(exported):
+    log, _ = export(Workplace(employees=40, days=120), progress=False)
+    plans = log[log.event_type == "shift_scheduled"]
+    days = plans.groupby("recipient").event_time.apply(lambda times: times.dt.normalize().diff())
+    gaps = days.dropna().dt.days.value_counts(normalize=True)
+    assert gaps.to_dict() == pytest.approx(world.GAPS, abs=0.03)
+    n = len(plans)
+    for column, values in (("actor", 13), ("location", 13), ("cost_code", 13), ("job_code", 13)):
+        counts = plans[column].value_counts()
+        assert len(counts) == values
+        assert (abs(counts - n / values) < 5 * math.sqrt(n / values)).all()
+    starts = plans.reference_time.dt.hour.value_counts()
+    assert (abs(starts - n / 8) < 5 * math.sqrt(n / 8)).all()
+    kinds = log.event_type.value_counts()
+    mended = kinds["timesheet_mended"] / (kinds["timesheet_mended"] + kinds["timesheet_approved"])
+    assert mended == pytest.approx(world.MENDED, abs=0.03)
+    assert kinds["job_transfer"] / n == pytest.approx(world.TRANSFER, abs=0.02)
 
 
 def test_a_habit_is_its_favourite_and_the_others_evenly():
@@ -220,42 +274,72 @@ def test_a_habit_is_its_favourite_and_the_others_evenly():
     assert favour(("a", "b", "c"), "b", 0.0).table == pytest.approx({"a": 0.5, "b": 0.0, "c": 0.5})
 
 
-@pytest.mark.parametrize("late", world.LATE)
-def test_minutes_are_the_kinds_place_in_the_hour_and_mostly_as_late_as_the_crew(late):
-    for kind, place in world.MINUTE.items():
-        table = spread_minutes(kind, late).table
-        assert {m - place for m in table} == {0, 5, 10} and table[place + late] == pytest.approx(
-            world.HABIT
-        )
+def test_habits_are_told_by_the_streams_and_no_two_decide_the_same_of_an_event():
+    assert set(HABITS) == set(WORKPLACE.streams) - {"EventType"}
+    assert {stream: WORKPLACE.streams[stream] for stream in HABITS} == KEYS
+    decided = [(habit.kind, habit.category) for habit in HABITS.values()]
+    assert len(set(decided)) == len(decided)
+    for habit in HABITS.values():
+        assert habit.category in CATEGORY_NAMES
+        assert {habit.kind, *habit.repeated} <= set(FOLLOWS)
+        assert len(habit.repeated) >= 2  # three events show a draw: less, a small network missed
+
+
+def test_a_habit_of_the_key_decides_its_category_of_its_kind_and_of_no_other(reached):
+    calendar, kinds = Calendar(SMALL), set()
+    for last, causes in reached:
+        for _, event, choices in next_outcomes(last, causes, calendar):
+            kinds.add(event["EventType"])
+            of_kind = {s: h for s, h in HABITS.items() if h.kind == event["EventType"]}
+            for stream, habit in of_kind.items():
+                if KEYS[stream] not in choices:  # a job that is drawn anew has none to ask yet
+                    habit_now = causes.of[stream][event[KEYS[stream]]]
+                    table = choices[habit.category].table
+                    assert table.pop(habit_now) == pytest.approx(FOLLOWED)
+                    rest = (1 - FOLLOWED) / (len(causes.values[stream]) - 1)
+                    assert list(table.values()) == pytest.approx([rest] * len(table))
+                    table[habit_now] = FOLLOWED
+            by_lot = set(choices) - {habit.category for habit in of_kind.values()}
+            assert not by_lot or event["EventType"] in ("shift_scheduled", "punch_in")
+            places = [i for i, decider in enumerate(name_deciders(event["EventType"])) if decider]
+            assert {CATEGORY_NAMES[place] for place in places} == {
+                habit.category for habit in of_kind.values()
+            }
+    assert kinds == set(FOLLOWS)
+
+
+def test_deciders_are_named_by_the_place_of_their_stream():
+    streams = [None, *WORKPLACE.streams]
+    for kind in FOLLOWS:
+        for category, decider in zip(CATEGORY_NAMES, name_deciders(kind), strict=True):
+            of_this = [s for s, h in HABITS.items() if (h.kind, h.category) == (kind, category)]
+            assert of_this == ([streams[decider]] if decider else [])
 
 
 def test_every_habit_changes_in_its_share_of_hours_to_any_other_value():
-    rng, hours, share = random.Random(3), 20_000, world.CHANGE / 24
+    rng, hours = random.Random(3), 10_000
     causes, went = Causes(SMALL, rng), defaultdict(Counter)
     for _ in range(hours):
         before = copy.deepcopy(causes.of)
         causes.change(rng)
-        for stream, (keys, values) in causes.choices.items():
-            assert set(causes.of[stream]) == set(keys) and set(causes.of[stream].values()) <= set(
-                values
-            )
-            for key in keys:
-                went[stream, key][before[stream][key], causes.of[stream][key]] += 1
-    assert {stream for stream, _ in went} == {
-        "Actor",
-        "Location",
-        "CostCode",
-        "JobCode",
-        "EventType",
-        "Time",
-    }
+        for stream, values in causes.values.items():
+            assert set(causes.of[stream]) == set(causes.keys[KEYS[stream]])
+            assert set(causes.of[stream].values()) <= set(values)
+            for key, now in causes.of[stream].items():
+                went[stream, key][before[stream][key], now] += 1
+    assert {stream for stream, _ in went} == set(HABITS)
+    of_stream = defaultdict(Counter)
     for (stream, _), moves in went.items():
+        share = HABITS[stream].change / 24
         changed = {move: n for move, n in moves.items() if move[0] != move[1]}
-        values = causes.choices[stream][1]
-        assert set(changed) == set(itertools.permutations(values, 2))
-        assert abs(sum(changed.values()) - share * hours) <= 5 * math.sqrt(
-            hours * share * (1 - share)
-        )
+        of_stream[stream].update(changed)
+        reach = 5 * math.sqrt(hours * share * (1 - share))
+        assert abs(sum(changed.values()) - share * hours) <= reach
+    for stream, moves in of_stream.items():
+        ways = list(itertools.permutations(causes.values[stream], 2))
+        even = sum(moves.values()) / len(ways)
+        assert set(moves) == set(ways)
+        assert all(abs(n - even) <= 5 * math.sqrt(even) for n in moves.values())
 
 
 def test_habits_may_change_once_an_hour(monkeypatch):
@@ -272,62 +356,58 @@ def test_habits_may_change_once_an_hour(monkeypatch):
 
 
 def test_export_has_eleven_columns_and_blanks_where_a_field_does_not_apply(exported):
-    log, floors = exported
-    assert list(log.columns) == [
-        "event_type",
-        "actor",
-        "recipient",
-        "location",
-        "cost_code",
-        "job_code",
-        "approved_by",
-        "is_timesheet",
-        "hours_worked",
-        "event_time",
-        "reference_time",
-    ]
-    approvals = log.event_type.isin(["timesheet_approved", "timesheet_mended"])
-    sheets = approvals | (log.event_type == "timesheet_submitted")
-    assert (log.is_timesheet.ne("no") == sheets).all()
-    known = sheets | log.event_type.isin(
-        ["break_end", "punch_out"]
-    )  # of the shift at hand, from the break's end on
+    log, truth = exported
+    assert list(log.columns) == [source.column for source in WORKPLACE.categories.values()]
+    assert (log.is_timesheet.ne("no") == log.event_type.isin(SHEETS)).all()
+    known = log.event_type.isin({"break_end", "punch_out", *SHEETS})  # from the break's end on
     assert (log.hours_worked.notna() == known).all() and (log.approved_by.notna() == known).all()
-    assert (log.cost_code.notna() == (log.event_type != "job_transfer")).all()
-    assert (log.job_code.notna() == (log.event_type != "timesheet_submitted")).all()
-    always = [
-        "event_type",
-        "actor",
-        "recipient",
-        "location",
-        "is_timesheet",
-        "event_time",
-        "reference_time",
-    ]
-    assert log[always].notna().all(axis=None)
+    assert (log.job_code.isna() == (log.event_type == "job_transfer")).all()
+    blank = log.columns[log.isna().any()]
+    assert set(blank) == {"hours_worked", "approved_by", "job_code"}
     assert log.event_time.max() < pd.Timestamp(SMALL.start) + pd.Timedelta(days=SMALL.days)
-    assert floors.shape == (len(log), 17) and np.isfinite(floors).all() and (floors >= 0).all()
+    floors, deciders = truth
+    assert floors.shape == deciders.shape == (len(log), 17)
+    assert np.isfinite(floors).all() and (floors >= 0).all()
+
+
+def test_the_truth_is_of_each_row_s_own_event(exported, steps):
+    log, truth = exported
+    drawn = {}  # steps are in the order in which they are drawn, the log in that of time
+    for _, event, floors in steps:
+        drawn.setdefault(event["RecipientRecordId"], []).append((event["EventType"], floors))
+    for recipient, rows in log.groupby("recipient").groups.items():
+        for row, (kind, floors) in zip(rows, drawn[recipient], strict=False):
+            assert log.event_type[row] == kind
+            assert truth.floors[row].tolist() == floors
+            assert truth.deciders[row].tolist() == name_deciders(kind)
+    followed = truth.floors[truth.deciders > 0]
+    assert (followed < -math.log(FOLLOWED * (1 - world.TRANSFER)) + 1e-9).mean() == pytest.approx(
+        FOLLOWED, abs=0.02
+    )
+
+
+def test_what_is_certain_has_a_floor_of_zero():
+    outcomes = [Outcome(1.0, dict.fromkeys(CATEGORY_NAMES, "a"), {})]
+    floors = measure_floors(outcomes, dict.fromkeys(CATEGORY_NAMES, "a"))
+    assert floors == [0.0] * 17
 
 
 def test_same_seed_is_the_same_bit_for_bit_and_another_differs(exported):
-    log, floors = exported
-    again, floors_again = export(SMALL, progress=False)
+    log, truth = exported
+    again, truth_again = export(SMALL, progress=False)
     pd.testing.assert_frame_equal(log, again, check_exact=True)
-    assert np.array_equal(floors, floors_again)
+    assert all(map(np.array_equal, truth, truth_again))
     other, _ = export(SMALL.change(seed=SMALL.seed + 1), progress=False)
     assert not log.equals(other)
 
 
 def test_nearly_a_thousand_employees_work():
     workplace = Workplace(employees=999, days=4)
-    log, floors = export(workplace, progress=False)
-    leads = len(workplace.make_names("L"))
-    assert log.recipient.nunique() == 999 - leads
-    assert (
-        log.actor.str.startswith("L").any()
-        and log.actor[log.actor.str.startswith("L")].nunique() == leads
-    )
-    assert np.isfinite(floors).all()
+    log, truth = export(workplace, progress=False)
+    assert log.recipient.nunique() == 999 - 99
+    assert set(log.actor) == set(workplace.make_names("L")) and log.actor.nunique() == 333
+    assert set(log.approved_by.dropna()) == set(workplace.make_names("M", per=10))
+    assert np.isfinite(truth.floors).all()
 
 
 @pytest.mark.parametrize(

@@ -130,47 +130,56 @@ def mixture_gap(student):
 
 
 def leaking(student):
-    """Exercise 06.4: model, floor (events, categories) -> the categories whose gap is too low."""
+    """Exercise 06.4: model, reader, floor (events, categories) -> the categories with a leak."""
 
-    def right(model, floor, employee, error=get_clustered_errors, errors=3):
-        gap = model - floor
-        low = gap.mean(0) < -errors * error(gap, employee)
+    def right(model, reader, floor, employee, error=get_clustered_errors, errors=3):
+        above = model - reader
+        low = above.mean(0) < -errors * error(above, employee)
         return np.flatnonzero(low).tolist()
 
-    def error_by_event(gap, employee):
-        return gap.std(0) / math.sqrt(len(gap))
+    def error_by_event(above, employee):
+        return above.std(0) / math.sqrt(len(above))
 
-    def all_below(model, floor, employee):
-        return np.flatnonzero((model - floor).mean(0) < 0).tolist()
+    def at_the_floor(model, reader, floor, employee):
+        return right(model, floor, floor, employee)
 
-    def above(model, floor, employee):
-        return right(floor, model, employee)
+    def all_below(model, reader, floor, employee):
+        return np.flatnonzero((model - reader).mean(0) < 0).tolist()
 
-    cases = [make_report(0, []), make_report(1, [2]), make_report(2, [0, 3])]
+    def turned_round(model, reader, floor, employee):
+        return right(reader, model, floor, employee)
+
+    cases = [make_report(0, {}), make_report(1, {2: 1.2}), make_report(2, {0: 0.5, 3: 1.2})]
     by_event = partial(right, error=error_by_event)
     two_errors = partial(right, errors=2)
     mistakes = {
+        "That is the alarm at the floor, and a leak has room between reader and floor: "
+        "nothing honest comes below the reader.": at_the_floor,
         "You accuse a report that had luck: events of one employee are lucky together, "
         "so the employees are the units.": by_event,
         "You accuse at two standard errors; three were asked for.": two_errors,
-        "Those are all that lie below the floor, by luck or not: "
+        "Those are all that lie below the reader, by luck or not: "
         "ask by how many standard errors.": all_below,
-        "Those are above the floor; a leak lies below it.": above,
+        "Those are above the reader; a leak lies below it.": turned_round,
     }
     compare(student, right, cases, mistakes)
 
 
-def get_clustered_errors(gap, employee):
-    """Standard errors (categories,) of the means of a gap (events, categories)."""
-    residuals = gap - gap.mean(0)
+def get_clustered_errors(above, employee):
+    """Standard errors (categories,) of the means of a difference (events, categories)."""
+    residuals = above - above.mean(0)
     sums = np.stack([np.bincount(employee, column) for column in residuals.T])
-    return np.sqrt((sums**2).sum(1)) / len(gap)
+    return np.sqrt((sums**2).sum(1)) / len(above)
+
+
+UNKNOWABLE = 0.1  # reader - floor in the made-up reports
 
 
 def make_report(seed, peeks, employees=40, events=50):
-    """Losses of four categories of a model and its floor, and the employee of each event.
+    """Losses of four categories of a model, a reader and the floor, and each event's employee.
 
-    The employees differ in each category. In one the report is lucky, in `peeks` it has a leak.
+    The employees differ in each category. In one the report is lucky. In `peeks` it has a leak that
+    is so large a part of the way from the reader to the floor.
     """
     rng = np.random.default_rng(seed)
     employee = np.repeat(np.arange(employees), events)
@@ -180,9 +189,11 @@ def make_report(seed, peeks, employees=40, events=50):
 
     by_employee = rng.normal(0, 1, (employees, 4))
     by_employee -= by_employee.mean(0)
-    gap = 0.1 * by_employee[employee] + draw_noise(4) + [0.10, 0.0, -0.016, -0.002]
-    luck = 2.5 * get_clustered_errors(gap, employee)[1]  # not quite as much as three
-    gap[:, 1] -= gap[:, 1].mean() + luck
-    gap[:, peeks] = -0.02 + draw_noise(len(peeks))
-    floor = rng.uniform(0.2, 2.0, gap.shape)
-    return floor + gap, floor, employee
+    above = 0.1 * by_employee[employee] + draw_noise(4) + [0.10, 0.0, -0.016, -0.002]
+    luck = 2.5 * get_clustered_errors(above, employee)[1]  # not quite as much as three
+    above[:, 1] -= above[:, 1].mean() + luck
+    for category, part in peeks.items():
+        above[:, category] = -part * UNKNOWABLE + draw_noise(1)[:, 0]
+    floor = rng.uniform(0.2, 2.0, above.shape)
+    reader = floor + UNKNOWABLE + draw_noise(4)
+    return reader + above, reader, floor, employee

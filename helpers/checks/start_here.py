@@ -88,27 +88,32 @@ def next_event(student, run):
 
 
 def best_share(student):
-    """Exercise 00.4: how probably a plan in some hours still names the habit's site of today."""
+    """Exercise 00.4: how probably a punch in some hours from now is at the habit's minute of today.
 
-    def right(hours, change=0.2 / 24, back=1 / 5, stray=0.1 / 5):
+    A habit has four values, and a punch in is at its habit's minute nine times in ten.
+    """
+
+    def right(hours, change=0.05 / 24, back=1 / 3, stray=0.1 / 3):
         same = 1.0
         for _ in range(hours):
             same = same * (1 - change) + (1 - same) * change * back
         return same * 0.9 + (1 - same) * stray
 
     def habit_alone(hours):
-        return (right(hours) - 0.02) / 0.88
+        return (right(hours) - 0.1 / 3) / (0.9 - 0.1 / 3)
 
     never_back = partial(right, back=0)
     always_back = partial(right, back=1)
     never_by_lot = partial(right, stray=0)
-    by_the_day = partial(right, change=0.2)
+    by_the_day = partial(right, change=0.05)
     mistakes = {
         "A habit that has changed may change back, which is missing.": never_back,
-        "A habit that has changed goes back in one of five cases, not always.": always_back,
-        "The plan may also stray to your site by lot, when the habit is another one.": never_by_lot,
+        "A habit that has changed goes back in one of three cases, not always.": always_back,
+        "A punch in may also stray to your minute by lot, when the habit is another one.": (
+            never_by_lot
+        ),
         "That is the probability that the habit is the same; "
-        "a plan follows it nine times in ten.": habit_alone,
-        "0.2 is the rate of a day; in an hour it is 0.2 / 24.": by_the_day,
+        "a punch in follows it nine times in ten.": habit_alone,
+        "0.05 is the rate of a day; in an hour it is 0.05 / 24.": by_the_day,
     }
     compare(student, right, [0, 1, 24, 72], mistakes)

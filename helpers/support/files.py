@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -132,16 +133,27 @@ def lock_folder(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def read_floors(log: Path) -> np.ndarray:
-    """The floors of the built-in log, in the order of its rows: (events, C) nats.
+class Truth(NamedTuple):
+    """What a simulator knows of its log, in the order of the log's rows.
 
-    They have to be of the log beside them.
+    floors: (events, C) nats, -ln p(true value)
+    deciders: (events, C), the place among the streams, from 1, of the one whose habit decided; or 0
     """
+
+    floors: np.ndarray
+    deciders: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Truth:
+        return Truth(self.floors[rows], self.deciders[rows])
+
+
+def read_truth(log: Path) -> Truth:
+    """The truth of the built-in log; it has to be of the log beside it."""
     path = log.with_name("floors.npz")
     try:
         with np.load(path) as file:
             if int(file["log"]) == zlib.crc32(log.read_bytes()):
-                return file["floors"]
+                return Truth(file["floors"], file["deciders"])
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
         pass
     raise InputError(

@@ -158,7 +158,7 @@ def run_all(paths: list[Path]) -> None:
         run_notebook(path)
         print(f"{path.name:<40} {time.perf_counter() - start:6.1f} s  ok", flush=True)
     if REPORT.exists():
-        print(show(pd.read_csv(REPORT, dtype={"size": "Int64"})))
+        print(f"\n{show(pd.read_csv(REPORT))}")
 
 
 def main(arguments: list[str]) -> None:

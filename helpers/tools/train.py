@@ -15,22 +15,45 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import plots
+from helpers.losses import Evaluation
+from helpers.support.baselines import BASELINES
 from helpers.support.commands import check_output, parse_arguments, run_command
-from helpers.support.files import lock_folder, write_figure, write_table
+from helpers.support.files import DATA, lock_folder, write_figure, write_table
 from helpers.support.workers import get_rank, join_workers, leave_workers
 from helpers.training import Config, Trainer, read_config
 
+# What each part of a report is about.
+QUESTIONS = {
+    "all steps": "Test part, all steps of the horizon",
+    "next event": "Test part, the next event",
+    "where a habit decides": "Test part, the next event where a stream's habit decides it",
+}
+
 
 def show(report: pd.DataFrame) -> str:
-    """A report as text, three digits, blanks where nothing is known."""
-    table = report.astype({"size": "string"}).fillna({"size": ""})
-    return table.to_string(index=False, float_format="{:.3f}".format, na_rep="")
+    """A report of `all_questions` as text: the best baseline of each row alone, three digits."""
+    parts = []
+    for question, table in report.groupby("question", sort=False):
+        best = table[list(BASELINES)].min(axis=1)
+        table.insert(table.columns.get_loc("ceiling") + 1, "baseline", best)
+        table = table.drop(columns=["question", *BASELINES]).dropna(axis=1, how="all")
+        for name in ("size", "decisions"):
+            if name in table:
+                table[name] = table[name].astype("Int64").astype("string").fillna("")
+        words = ["stream", "category"]
+        table[words] = table.reindex(columns=words).astype(object).fillna("")
+        if not table["stream"].any():
+            table = table.drop(columns="stream")
+        text = table.to_string(index=False, float_format="{:.3f}".format, na_rep="")
+        parts.append(f"{QUESTIONS[question]}, losses in nats:\n{text}\n")
+    return "\n".join(parts)
 
 
 def list_inputs(config: Config, path: str) -> list[str | Path | None]:
     """The files that a command with this configuration reads, and must not write over."""
     checkpoint = Path(config.out) / "checkpoint.safetensors"
-    return [path, config.log, config.mapping, config.model_checkpoint, checkpoint]
+    built_in = [DATA / "workplace.csv.gz", DATA / "floors.npz"]
+    return [path, config.log, config.mapping, config.model_checkpoint, checkpoint, *built_in]
 
 
 def write_losses(run: Trainer) -> None:
@@ -68,19 +91,33 @@ def main(arguments: list[str] | None = None) -> None:
 
 def report_run(run: Trainer, given: argparse.Namespace) -> None:
     evaluation, out = run.evaluation(), Path(run.config.out)
-    report = evaluation.report()
+    report = evaluation.all_questions()
     with lock_folder(out):
         write_table(out / "report.csv", report)
-        write_figure(out / "category_ladder.png", plots.draw_category_ladder, report, (10, 7))
+        ladders = {name: report[report["question"] == name] for name in report["question"].unique()}
+        write_figure(out / "category_ladder.png", plots.draw_category_ladders, ladders, (16, 8))
     if given.report:
         write_table(given.report, report)
     if given.history:
         write_table(given.history, pd.DataFrame(run.history))
-    print(f"\nTest part, all steps of the horizon, losses in nats:\n{show(report)}\n")
-    if run.data.floors is not None:
-        gap, first = (table["gap"].iloc[-1] for table in (report, evaluation.report(1)))
-        print(f"Mean gap over all steps {gap:.4f}, at the first step {first:.4f}.")
-    print(f"Everything is in {out}.")
+    print(f"\n{show(report)}\n{sum_up(evaluation)}\nEverything is in {out}.")
+
+
+def sum_up(evaluation: Evaluation) -> str:
+    """The gap in words, and its two parts."""
+    if evaluation.deciders is None:
+        return "This log has no simulator, so no floor and no exact reader are known."
+    lines = []
+    for name, table in (
+        ("all steps", evaluation.report()),
+        ("the next event", evaluation.report(1)),
+    ):
+        gap, nobody, unread = table[["gap", "unknowable", "unread"]].iloc[-1]
+        lines.append(
+            f"Mean gap, {name}: {gap:.4f}. Of it {nobody:.4f} nobody could know, and {unread:.4f} "
+            f"the model could have known."
+        )
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

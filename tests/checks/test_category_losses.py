@@ -10,6 +10,7 @@ import torch
 
 from checks.notebook import Notebook
 from helpers import checks
+from helpers.checks.category_losses import make_report
 
 NOTEBOOK = Notebook("06_category_losses")
 UNWRITTEN = "Not done yet: your function is still to be written."
@@ -147,23 +148,27 @@ def test_mixture_gap(said, student, words):
     assert words in said(checks.mixture_gap, student)
 
 
-def find_leaks(model, floor, employee, errors=3):
-    gap = pd.DataFrame(model - floor)
-    sums = (gap - gap.mean()).groupby(employee).sum()
-    low = gap.mean() < -errors * (sums**2).sum() ** 0.5 / len(gap)
-    return [category for category in gap if low[category]]
+def find_leaks(model, reader, floor, employee, errors=3):
+    above = pd.DataFrame(model - reader)
+    sums = (above - above.mean()).groupby(employee).sum()
+    low = above.mean() < -errors * (sums**2).sum() ** 0.5 / len(above)
+    return [category for category in above if low[category]]
 
 
-def by_event_leaks(model, floor, employee):
-    return find_leaks(model, floor, np.arange(len(employee)))
+def at_the_floor(model, reader, floor, employee):
+    return find_leaks(model, floor, None, employee)
 
 
-def all_below(model, floor, employee):
-    return [c for c in range(4) if model[:, c].mean() < floor[:, c].mean()]
+def by_event_leaks(model, reader, floor, employee):
+    return find_leaks(model, reader, floor, np.arange(len(employee)))
 
 
-def all_above(model, floor, employee):
-    return find_leaks(floor, model, employee)
+def all_below(model, reader, floor, employee):
+    return [c for c in range(4) if model[:, c].mean() < reader[:, c].mean()]
+
+
+def all_above(model, reader, floor, employee):
+    return find_leaks(reader, model, floor, employee)
 
 
 @pytest.mark.parametrize(
@@ -173,11 +178,20 @@ def all_above(model, floor, employee):
         (find_leaks, "Right: all 3 cases agree."),
         (NOTEBOOK.stub("leaking"), UNWRITTEN),
         (partial(find_leaks, errors=2), "three were asked for"),
+        (at_the_floor, "and [0, 3] of shape (2,) was expected. That is the alarm at the floor"),
         (by_event_leaks, "You accuse a report that had luck"),
         (all_below, "by luck or not"),
         (all_above, "a leak lies below it"),
-        (lambda *case: [], "was expected."),
+        (lambda *case: [], "gave [] of shape (0,), and [2] of shape (1,) was expected."),
     ],
 )
 def test_leaking(said, student, words):
     assert words in said(checks.leaking, student)
+
+
+@pytest.mark.parametrize("seed, peeks", [(0, {}), (1, {2: 1.2}), (2, {0: 0.5, 3: 1.2})])
+def test_the_made_up_reports_leak_where_they_say(seed, peeks):
+    model, reader, floor, employee = make_report(seed, peeks)
+    below_floor = [category for category, part in peeks.items() if part > 1]
+    assert find_leaks(model, reader, floor, employee) == sorted(peeks)
+    assert at_the_floor(model, reader, floor, employee) == below_floor

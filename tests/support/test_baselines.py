@@ -8,33 +8,127 @@ from small import small_log
 
 from helpers.events import TEST, TRAIN, VALIDATION, Log
 from helpers.losses import fit_baselines
+from helpers.support import baselines
+from helpers.support.baselines import (
+    BASELINES,
+    LOOK_WEIGHTS,
+    PRIOR_WEIGHTS,
+    CategoryBaseline,
+    Past,
+    Table,
+    find_share,
+)
 from support.toy import SIZES, random_log, toy_log
+
+
+def list_past(log: Log) -> list[dict]:
+    """What is known of each event, by definition: the one before, and the last one of each kind."""
+    past, before, last = [], {}, {}
+    for event, s in enumerate(log.sequence):
+        past.append({"before": before.get(s, -1), "last": dict(last.get(s, {}))})
+        before[s] = event
+        last.setdefault(s, {})[log.table[event, 0]] = event
+    return past
 
 
 def pairs(log: Log) -> list[tuple]:
     """Each training event with the one before it in its sequence."""
-    out, last = [], {}
-    for row, s, part in zip(log.table.tolist(), log.sequence, log.part, strict=True):
-        if part == TRAIN:
-            out += [(last[s], row)] if s in last else []
-            last[s] = row
-    return out
+    return [
+        (log.table[one["before"]].tolist(), log.table[event].tolist())
+        for event, one in enumerate(list_past(log))
+        if log.part[event] == TRAIN and one["before"] >= 0
+    ]
+
+
+def fit(log: Log, c: int) -> CategoryBaseline:
+    past = Past(log.table[:, 0], log.sequence, log.part == TRAIN)
+    training = np.flatnonzero((log.part == TRAIN) & (past.before >= 0))
+    return CategoryBaseline(past, log.table[:, c], training, log.categories[c].size)
+
+
+def with_look_back(seed=0, n=1600) -> Log:
+    """ "other" is mostly what it was at the sequence's last event of kind 1, when kind 3 is next.
+
+    The kinds go round, 0 to 3, so the event before says nothing of it.
+    """
+    rng = np.random.default_rng(seed)
+    sequence, table = rng.integers(0, 3, n), []
+    done, at_one = [0, 0, 0], [0, 0, 0]
+    for s in sequence:
+        kind, other = done[s] % 4, int(rng.integers(0, 3))
+        if kind == 3 and rng.random() < 0.9:
+            other = at_one[s]
+        if kind == 1:
+            at_one[s] = other
+        table.append([kind, other])
+        done[s] += 1
+    part = np.repeat([TRAIN, VALIDATION, TEST], [n * 6 // 10, n * 2 // 10, n * 2 // 10])
+    return toy_log(table, sequence, part)
+
+
+# -- what came before
+
+
+@pytest.mark.parametrize("log", [random_log(), with_look_back(n=200)], ids=["random", "looking"])
+def test_the_past_of_an_event_is_before_it_and_of_its_sequence(log):
+    past = Past(log.table[:, 0], log.sequence, log.part == TRAIN)
+    assert set(past.last) == {0, 1, 2, 3}
+    for event, one in enumerate(list_past(log)):
+        assert past.before[event] == one["before"]
+        for kind, last in past.last.items():
+            assert last[event] == one["last"].get(kind, -1)
+
+
+def test_only_the_kinds_that_are_frequent_in_the_training_part_are_looked_at(monkeypatch):
+    monkeypatch.setattr(baselines, "LOOKED_AT", 2)
+    kind = np.array([0, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3])
+    counted = np.array([1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0], bool)
+    assert list(Past(kind, np.zeros(11, int), counted).last) == [2, 1]
+    every, equal = np.arange(60), np.zeros(60, int)  # of equals the first
+    assert list(Past(every % 30, equal, equal == 0).last) == [0, 1]
+
+
+def test_the_kinds_of_the_training_part_are_those_that_are_looked_at(monkeypatch):
+    given, log = [], random_log()
+
+    def noted(*arguments) -> Past:
+        given.append(arguments)
+        return Past(*arguments)
+
+    monkeypatch.setattr("helpers.losses.Past", noted)
+    fit_baselines(log)
+    ((kind, sequence, counted),) = given
+    assert np.array_equal(kind, log.table[:, 0]) and np.array_equal(sequence, log.sequence)
+    assert np.array_equal(counted, log.part == TRAIN)
+
+
+def test_a_table_counts_and_backs_off():
+    table = Table(np.array([0, 0, 0, 5]), np.array([1, 1, 2, 0]), 3)
+    prior = np.array([0.2, 0.3, 0.5])
+    context, value = np.array([0, 0, 0]), np.array([0, 1, 2])
+    expected = (np.array([0, 2, 1]) + 2 * prior) / (3 + 2)
+    assert table.p(context, value, prior, 2) == pytest.approx(expected)
+    never = np.array([7, 7, 7])
+    assert table.p(never, value, prior, 2) == pytest.approx(prior)
+
+
+# -- each baseline
 
 
 def test_marginal_is_how_often_each_value_follows_an_event():
     log = random_log()
-    for c, base in enumerate(fit_baselines(log)):
+    losses = fit_baselines(log)["marginal"]
+    for c, size in enumerate(SIZES):
         values = [after[c] for _, after in pairs(log)]
-        of_all = len(values) + 0.5 * SIZES[c]
-        expected = [(values.count(value) + 0.5) / of_all for value in range(SIZES[c])]
-        assert base.marginal == pytest.approx(expected)
-        zeros = np.zeros(SIZES[c])
-        assert np.exp(-base.losses(zeros, zeros, np.arange(SIZES[c]))[0]) == pytest.approx(expected)
+        of_all = len(values) + 0.5 * size
+        expected = np.array([(values.count(value) + 0.5) / of_all for value in range(size)])
+        assert np.exp(-losses[:, c]) == pytest.approx(expected[log.table[:, c]])
 
 
 @pytest.mark.parametrize("log", [random_log(), small_log()], ids=["toy", "workplace"])
 def test_copy_last_has_the_most_likely_share_of_copies(log):
-    for c, base in enumerate(fit_baselines(log)):
+    for c in range(0, len(log.categories), 4):
+        base = fit(log, c)
         same = np.array([before[c] == after[c] for before, after in pairs(log)])
         chance = base.marginal[[after[c] for _, after in pairs(log)]]
         likelihoods = [
@@ -44,46 +138,219 @@ def test_copy_last_has_the_most_likely_share_of_copies(log):
         assert likelihoods[0] >= max(likelihoods[1:]) - 1e-6
 
 
+def test_the_share_of_copies_is_within_its_bounds():
+    assert find_share(np.ones(5), np.full(5, 0.3)) == pytest.approx(1 - 1e-6, abs=1e-6)
+    assert find_share(np.zeros(5), np.full(5, 0.3)) == pytest.approx(0, abs=1e-6)
+
+
+def markov_by_hand(base: CategoryBaseline, seen: list[tuple], c: int, kind, before, value) -> list:
+    """p of copy_last and of markov, counted."""
+    weight_value, weight_both = base.weights
+    copy_last = base.stay * (value == before) + (1 - base.stay) * base.marginal[value]
+    after_value = [after[c] for old, after in seen if old[c] == before]
+    after_both = [after[c] for old, after in seen if (old[0], old[c]) == (kind, before)]
+    p = (after_value.count(value) + weight_value * copy_last) / (len(after_value) + weight_value)
+    p = (after_both.count(value) + weight_both * p) / (len(after_both) + weight_both)
+    return [copy_last, p]
+
+
 def test_markov_backs_off_from_kind_and_value_to_value_to_copy_last():
-    log = random_log()
-    base, c = fit_baselines(log)[1], 1
-    seen, (weight_value, weight_both) = pairs(log), base.weights
-    for kind, before, value in np.ndindex(4, 3, 3):
-        copy_last = base.stay * (value == before) + (1 - base.stay) * base.marginal[value]
-        after_value = [after[c] for old, after in seen if old[c] == before]
-        after_both = [after[c] for old, after in seen if old == [kind, before]]
-        seen_after_value = len(after_value) + weight_value
-        p = (after_value.count(value) + weight_value * copy_last) / seen_after_value
-        p = (after_both.count(value) + weight_both * p) / (len(after_both) + weight_both)
-        losses = base.losses(np.array([kind]), np.array([before]), np.array([value]))
-        assert np.exp(-np.concatenate(losses[1:])) == pytest.approx([copy_last, p])
+    log, c = random_log(), 1
+    base, seen, losses = fit(log, c), pairs(log), fit_baselines(log)
+    for event, one in enumerate(list_past(log)):
+        if one["before"] >= 0:
+            (kind, before), value = log.table[one["before"]], log.table[event, c]
+            expected = markov_by_hand(base, seen, c, kind, before, value)
+            found = [np.exp(-losses[name][event, c]) for name in ("copy_last", "markov")]
+            assert found == pytest.approx(expected, rel=1e-5)
 
 
-def test_probabilities_add_up_to_one_in_every_context():
-    for base in fit_baselines(small_log()):
-        values = np.arange(base.size)
-        kind, before, value = np.meshgrid(np.arange(10), values, values, indexing="ij")
-        for losses in base.losses(kind, before, value):
-            assert np.exp(-losses).sum(-1) == pytest.approx(np.ones((10, base.size)))
+def test_priors_are_worth_what_suits_the_last_tenth_of_training_best():
+    log, c = random_log(), 1
+    past = Past(log.table[:, 0], log.sequence, log.part == TRAIN)
+    training = np.flatnonzero((log.part == TRAIN) & (past.before >= 0))
+    base, cut = fit(log, c), int(0.9 * len(training))
+    early = CategoryBaseline(past, log.table[:, c], training, 3)
+    early.count(training[:cut])
+    pairs_held_out = early.pairs(training[cut:])
+
+    def loss(weights) -> float:
+        return -np.log(early.markov(*pairs_held_out, *weights)).mean()
+
+    every = [(one, other) for one in PRIOR_WEIGHTS for other in PRIOR_WEIGHTS]
+    assert loss(base.weights) == min(map(loss, every))
+
+
+@pytest.mark.parametrize("n, early", [(1, 1), (2, 1), (30, 27)])
+def test_weights_are_chosen_with_the_first_nine_tenths_counted_and_then_all_is(n, early):
+    counted = []
+
+    class Noted(CategoryBaseline):
+        def count(self, events: np.ndarray) -> None:
+            counted.append(events.tolist())
+            super().count(events)
+
+    log = toy_log([[i % 4, i % 3] for i in range(n + 1)], [0] * (n + 1), [TRAIN] * (n + 1))
+    past = Past(log.table[:, 0], log.sequence, log.part == TRAIN)
+    Noted(past, log.table[:, 1], np.arange(1, n + 1), 3)
+    every = list(range(1, n + 1))
+    assert counted == [every[:early], every]
+
+
+def test_contexts_of_many_kinds_and_values_stay_apart():
+    """As 32-bit numbers their products would run over."""
+    kind = np.array([70_000, 0, 70_000], np.int32)
+    past = Past(kind, np.zeros(3, int), np.ones(3, bool))
+    assert (past.kind * 70_000).tolist() == [4_900_000_000, 0, 4_900_000_000]
+
+
+def test_look_back_is_counted_by_kind_before_and_value_at_the_last_event_of_a_kind():
+    log, c = with_look_back(), 1
+    base, losses = fit(log, c), fit_baselines(log)
+    assert base.looks[2][0] == 1  # before kind 3 comes kind 2, and the last event of kind 1 tells
+    past, seen = list_past(log), pairs(log)
+    counted = [
+        (log.table[one["before"], 0], one["last"], log.table[event, c])
+        for event, one in enumerate(past)
+        if log.part[event] == TRAIN and one["before"] >= 0
+    ]
+
+    def looked(last: dict, kind: int) -> int:
+        return log.table[last[kind], c] if kind in last else 0
+
+    for event, one in list(enumerate(past))[::7]:
+        if one["before"] < 0:
+            continue
+        (kind, before), value = log.table[one["before"]], log.table[event, c]
+        _, p = markov_by_hand(base, seen, c, kind, before, value)
+        if kind in base.looks:
+            back_to, weight = base.looks[kind]
+            there = looked(one["last"], back_to)
+            values = [v for k, last, v in counted if (k, looked(last, back_to)) == (kind, there)]
+            p = (values.count(value) + weight * p) / (len(values) + weight)
+        assert np.exp(-losses["look_back"][event, c]) == pytest.approx(p, rel=1e-5)
+
+
+def test_look_back_wins_where_there_is_something_to_look_back_to_and_costs_little_elsewhere():
+    log = with_look_back()
+    losses, test = fit_baselines(log), log.part == TEST
+    third = test & (log.table[:, 0] == 3)
+    assert losses["look_back"][third, 1].mean() < 0.55 < 1 < losses["markov"][third, 1].mean()
+    rest = test & (log.table[:, 0] != 3)
+    more = losses["look_back"][rest, 1].mean() - losses["markov"][rest, 1].mean()
+    assert more < 0.02
+
+
+def test_a_look_back_is_chosen_on_the_last_tenth_alone_and_not_where_it_does_not_help():
+    log = with_look_back()
+    base = fit(log, 1)
+    for kind, (back_to, weight) in base.looks.items():
+        assert kind in range(4) and back_to in range(4) and weight in LOOK_WEIGHTS
+    past = base.past
+    training = np.flatnonzero((log.part == TRAIN) & (past.before >= 0))
+    cut = int(0.9 * len(training))
+    held_out = training[cut:]
+    early = CategoryBaseline(past, log.table[:, 1], training, 3)
+    early.count(training[:cut])
+    markov = early.markov(*early.pairs(held_out), *base.weights)
+    kinds = past.kind[past.before[held_out]]
+    for kind in range(4):
+        here = kinds == kind
+        options = {None: -np.log(markov[here]).sum()}
+        for back_to in past.last:
+            for weight in LOOK_WEIGHTS:
+                p = early.look(back_to, weight, training[:cut], held_out, markov)
+                options[back_to, weight] = -np.log(p[here]).sum()
+        assert options[base.looks.get(kind)] == pytest.approx(min(options.values()))
+
+
+# -- what all of them keep to
+
+
+def with_values(log: Log, event: int) -> list[Log]:
+    """The log as it is, and with every other value of "other" at one event."""
+    logs = []
+    for value in range(SIZES[1]):
+        table = log.table.copy()
+        table[event, 1] = value
+        logs.append(dataclasses.replace(log, table=table))
+    return logs
+
+
+def test_probabilities_add_up_to_one_whatever_came_before():
+    """Of an event of the test part, on which no table is counted, each value has its share."""
+    log = with_look_back(n=400)
+    for event in np.flatnonzero(log.part == TEST)[::9]:
+        every = [fit_baselines(other) for other in with_values(log, event)]
+        for name in BASELINES:
+            p = [np.exp(-losses[name][event, 1]) for losses in every]
+            assert sum(p) == pytest.approx(1, abs=1e-5), name
+
+
+def test_an_event_is_not_told_by_itself_nor_by_a_later_one():
+    log = with_look_back(n=400)
+    before = fit_baselines(log)
+    for event in np.flatnonzero(log.part == TEST)[::9]:
+        for other in with_values(log, event):
+            after = fit_baselines(other)
+            for name in BASELINES:
+                assert np.array_equal(after[name][:event], before[name][:event])
+        # The event's own loss depends on its value, and on nothing that came after it.
+        table = log.table.copy()
+        table[event + 1 :] = (table[event + 1 :] + 1) % SIZES
+        after = fit_baselines(dataclasses.replace(log, table=table))
+        for name in BASELINES:
+            assert np.array_equal(after[name][: event + 1], before[name][: event + 1])
 
 
 @pytest.mark.parametrize("part, looks", [(TRAIN, True), (VALIDATION, False), (TEST, False)])
-def test_baselines_look_at_the_training_part_alone(part, looks):
+def test_baselines_count_the_training_part_alone(part, looks):
+    for log in (random_log(), with_look_back()):
+        table = log.table.copy()
+        table[log.part == part] = (table[log.part == part] + 1) % SIZES
+        changed = dataclasses.replace(log, table=table)
+        training = log.part == TRAIN
+        for c in range(len(SIZES)):
+            base, other = fit(log, c), fit(changed, c)
+            same = [np.array_equal(base.marginal, other.marginal), base.stay == other.stay]
+            same += [base.weights == other.weights, base.looks == other.looks]
+            if not looks:
+                assert all(same)
+                losses = base.losses()[:, training], other.losses()[:, training]
+                assert np.array_equal(*losses)
+            else:
+                assert not all(same)
+
+
+def test_of_a_sequence_s_first_event_all_give_the_marginal():
     log = random_log()
-    table = log.table.copy()
-    table[log.part == part] = (table[log.part == part] + 1) % SIZES
-    changed = dataclasses.replace(log, table=table)
-    contexts = np.meshgrid(np.arange(3), np.arange(3), np.arange(3))
-    for base, other in zip(fit_baselines(log), fit_baselines(changed), strict=True):
-        same = all(map(np.array_equal, base.losses(*contexts), other.losses(*contexts)))
-        assert same is not looks
+    losses, past = fit_baselines(log), list_past(log)
+    first = [event for event, one in enumerate(past) if one["before"] < 0]
+    assert len(first) == 3
+    for name in BASELINES:
+        assert np.array_equal(losses[name][first], losses["marginal"][first])
+
+
+def test_every_event_and_category_has_its_losses_by_name():
+    log = small_log()
+    losses = fit_baselines(log)
+    assert tuple(losses) == BASELINES
+    for one in losses.values():
+        assert one.shape == log.table.shape and one.dtype == np.float32
+        assert np.isfinite(one).all() and (one >= 0).all()
+    test = log.part == TEST
+    marginal, copy_last, markov, look_back = (one[test].mean() for one in losses.values())
+    assert look_back < markov < copy_last < marginal
 
 
 def test_markov_knows_what_always_follows():
     n = 1200
     log = toy_log([[i % 4, (i % 4) // 2] for i in range(n)], [0] * n, [TRAIN] * n)
-    before, after = log.table[:-1], log.table[1:]
-    for c, base in enumerate(fit_baselines(log)):
-        losses = base.losses(before[:, 0], before[:, c], after[:, c])
-        marginal, _, markov = losses.mean(1)
-        assert markov < 0.01 < 0.6 < marginal
+    losses = fit_baselines(log)
+    for c in range(2):
+        assert losses["markov"][1:, c].mean() < 0.01 < 0.6 < losses["marginal"][1:, c].mean()
+
+
+def test_a_log_of_two_events_has_baselines():
+    losses = fit_baselines(toy_log([[0, 0], [1, 1], [1, 2]], [0, 0, 1], [TRAIN, TRAIN, TEST]))
+    assert all(np.isfinite(one).all() for one in losses.values())

@@ -27,7 +27,7 @@ from small import (
 from helpers.schema import WORKPLACE, read_mapping
 from helpers.support import checkpoints, files
 from helpers.support.checkpoints import save_run
-from helpers.support.files import DATA, ROOT, read_floors
+from helpers.support.files import DATA, ROOT, Truth, read_truth
 from helpers.tools import train
 from helpers.training import Trainer, read_config
 
@@ -85,7 +85,18 @@ def test_a_byte_order_mark_does_no_harm(tmp_path):
     assert read_config(path).batches == 2
 
 
-# -- floors
+# -- the truth
+
+
+def without_deciders(path: Path) -> None:
+    """As it was before the simulator told who decided."""
+    with np.load(path) as file:
+        np.savez(path, floors=file["floors"], log=file["log"])
+
+
+def test_the_truth_is_taken_in_the_order_of_the_rows():
+    truth = Truth(np.arange(6.0).reshape(3, 2), np.arange(6).reshape(3, 2)).take(np.array([2, 0]))
+    assert truth.floors.tolist() == truth.deciders.tolist() == [[4, 5], [0, 1]]
 
 
 @pytest.mark.parametrize(
@@ -96,18 +107,28 @@ def test_a_byte_order_mark_does_no_harm(tmp_path):
         lambda path: path.write_bytes(b""),
         lambda path: path.write_text("version https://git-lfs"),
         lambda path: np.savez(path, other=np.zeros(3)),
+        without_deciders,
         lambda path: path.with_name("workplace.csv.gz").write_bytes(b"another log"),
     ],
-    ids=["missing", "cut short", "empty", "a pointer", "other arrays", "of another log"],
+    ids=[
+        "missing",
+        "cut short",
+        "empty",
+        "a pointer",
+        "other arrays",
+        "floors alone",
+        "of another log",
+    ],
 )
-def test_floors_are_taken_beside_their_own_log_alone(tmp_path, spoil):
+def test_the_truth_is_taken_beside_its_own_log_alone(tmp_path, spoil):
     for name in ("workplace.csv.gz", "floors.npz"):
         shutil.copy(DATA / name, tmp_path)
-    assert read_floors(tmp_path / "workplace.csv.gz").shape[1] == 17
+    floors, deciders = read_truth(tmp_path / "workplace.csv.gz")
+    assert floors.shape == deciders.shape and floors.shape[1] == 17
     spoil(tmp_path / "floors.npz")
     words = ("of another log", "helpers.tools.simulate")
     refused(
-        lambda: read_floors(tmp_path / "workplace.csv.gz"), *words, start=tmp_path / "floors.npz"
+        lambda: read_truth(tmp_path / "workplace.csv.gz"), *words, start=tmp_path / "floors.npz"
     )
 
 

@@ -10,6 +10,7 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from test_notebooks import NOT_DONE, NOTEBOOKS, ROOT, cell, printed, slide_type, tags, text, tiny
 
+from helpers.support.baselines import BASELINES
 from helpers.tools import course
 from helpers.tools.course import WIDGET
 
@@ -163,7 +164,11 @@ def test_each_is_made_by_name(monkeypatch, capsys, path, what, folder, made):
 
 def test_without_a_name_every_notebook_runs_and_the_last_report_is_shown(monkeypatch, capsys, path):
     report = path.parent / "report.csv"
-    report.write_text("category,size,model\nkind,4,1.25\nmean,,1.25\n")
+    heads, of_all = ",".join(BASELINES), ",".join("2222")
+    report.write_text(
+        f"question,category,size,ceiling,{heads},model\n"
+        f"all steps,kind,4,1.5,{of_all},1.25\nall steps,mean,,1.5,{of_all},1.25\n"
+    )
     monkeypatch.setattr(course, "NOTEBOOKS", path.parent)
     monkeypatch.setattr(course, "REPORT", report)
     ran = []
@@ -171,7 +176,7 @@ def test_without_a_name_every_notebook_runs_and_the_last_report_is_shown(monkeyp
     course.main([])
     said = capsys.readouterr().out
     assert ran == [path] and re.search(r"01_tiny\.ipynb +\d+\.\d s  ok", said)
-    assert re.search(r"kind +4 +1\.250", said)
+    assert re.search(r"kind +4 +1\.500 +2 +1\.250", said)
     report.unlink()
     course.main([])
     assert "kind" not in capsys.readouterr().out

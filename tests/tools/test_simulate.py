@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.support.files import DATA, ROOT
+from helpers.support.files import DATA, ROOT, read_truth
 from helpers.tools import simulate
 from helpers.tools.simulate import export
 from helpers.world import Workplace
@@ -41,11 +41,14 @@ def test_the_command_writes_the_same_bytes_twice_and_nothing_else(tmp_path):
         )
         assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert names == ["floors.npz", "workplace.csv.gz"]
+    assert names == ["floors.npz", "shift.png", "workplace.csv.gz"]
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
-    assert np.array_equal(np.load(tmp_path / "one" / "floors.npz")["floors"], exported[1])
-    assert len(pd.read_csv(tmp_path / "one" / "workplace.csv.gz")) == len(exported[0])
+    log, truth = exported
+    read = read_truth(tmp_path / "one" / "workplace.csv.gz")
+    assert np.array_equal(read.floors, truth.floors)
+    assert np.array_equal(read.deciders, truth.deciders) and read.deciders.dtype == np.int8
+    assert len(pd.read_csv(tmp_path / "one" / "workplace.csv.gz")) == len(log)
 
 
 @pytest.mark.parametrize(
@@ -82,5 +85,6 @@ def test_the_log_of_the_course_can_be_remade(tmp_path):
         gzip.decompress((folder / "workplace.csv.gz").read_bytes()) for folder in (DATA, tmp_path)
     )
     assert ours == remade
-    ours, remade = (np.load(folder / "floors.npz")["floors"] for folder in (DATA, tmp_path))
-    np.testing.assert_allclose(ours, remade, rtol=1e-12, atol=1e-12)
+    ours, remade = (read_truth(folder / "workplace.csv.gz") for folder in (DATA, tmp_path))
+    np.testing.assert_allclose(ours.floors, remade.floors, rtol=1e-12, atol=1e-12)
+    assert np.array_equal(ours.deciders, remade.deciders)

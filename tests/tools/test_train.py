@@ -2,7 +2,6 @@
 
 import re
 
-import numpy as np
 import pandas as pd
 import pytest
 from small import CHECKPOINT, command, refused
@@ -10,18 +9,37 @@ from unkind import UNKIND, Tags, unkind_run
 
 from helpers import training
 from helpers.events import VALIDATION
+from helpers.schema import CATEGORY_NAMES, WORKPLACE
+from helpers.support.baselines import BASELINES
 from helpers.support.checkpoints import save_run
+from helpers.support.files import DATA
 from helpers.tools import train
 from helpers.training import read_config
 
 
-def test_a_report_is_shown_with_three_digits_and_blanks():
-    report = pd.DataFrame({"category": ["A", "mean"], "size": [7, None], "gap": [0.12345, np.nan]})
-    assert [line.split() for line in train.show(report.astype({"size": "Int64"})).splitlines()] == [
-        ["category", "size", "gap"],
-        ["A", "7", "0.123"],
-        ["mean"],
+def test_a_report_is_shown_by_question_with_the_best_baseline_three_digits_and_blanks(tmp_path):
+    rest = dict.fromkeys(BASELINES, 3.0)
+    rows = [
+        ("all steps", None, "A", 7, None, 2.0, 0.12345, 0.05),
+        ("all steps", None, "mean", None, None, 2.0, 0.12345, None),
+        ("where a habit decides", "Time", "A", None, 1234, 2.0, 0.9, 0.5),
+        ("where a habit decides", "mean", None, None, 1234, 2.0, 0.9, 0.5),
     ]
+    columns = ["question", "stream", "category", "size", "decisions", "ceiling", "model", "gap"]
+    report = pd.DataFrame(rows, columns=columns).assign(**rest | {BASELINES[1]: [1.5, 1, 1, 1]})
+    report.to_csv(tmp_path / "report.csv", index=False)
+    for table in (report, report.astype({"size": "Int64"}), pd.read_csv(tmp_path / "report.csv")):
+        assert [line.split() for line in train.show(table).splitlines()] == [
+            f"{train.QUESTIONS['all steps']}, losses in nats:".split(),
+            ["category", "size", "ceiling", "baseline", "model", "gap"],
+            ["A", "7", "2.000", "1.500", "0.123", "0.050"],
+            ["mean", "2.000", "1.000", "0.123"],
+            [],
+            f"{train.QUESTIONS['where a habit decides']}, losses in nats:".split(),
+            ["stream", "category", "decisions", "ceiling", "baseline", "model", "gap"],
+            ["Time", "A", "1234", "2.000", "1.000", "0.900", "0.500"],
+            ["mean", "1234", "2.000", "1.000", "0.900", "0.500"],
+        ]
 
 
 @pytest.mark.parametrize("option", ["--report", "--history"])
@@ -39,6 +57,12 @@ def test_what_the_command_reads_is_never_written_over(tmp_path, config_file, opt
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     refused(lambda: train.main([str(config), option, places[name]]), start=f"{option} ")
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_nor_is_the_built_in_log_or_its_truth(config_file):
+    path = config_file()
+    inputs = train.list_inputs(read_config(path), str(path))
+    assert {DATA / "workplace.csv.gz", DATA / "floors.npz"} <= set(inputs)
 
 
 def test_the_command_writes_every_file_that_the_docstring_lists_and_resumes(
@@ -69,17 +93,19 @@ def test_the_command_writes_every_file_that_the_docstring_lists_and_resumes(
     for name in ("report.csv", "history.csv"):
         assert (tmp_path / "tables" / name).read_bytes() == (out / name).read_bytes()
     report, epochs = pd.read_csv(out / "report.csv"), pd.read_csv(out / "epochs.csv")
-    assert (
-        report["category"].iloc[-1] == "mean"
-        and len(report) == 18
-        and report["model"].notna().all()
-    )
+    assert report["question"].tolist() == ["all steps"] * 18 + ["next event"] * 18
+    assert report["category"].tolist() == [*CATEGORY_NAMES, "mean"] * 2
+    assert report["model"].notna().all() and report["look_back"].notna().all()
     assert epochs["epoch"].tolist() == [0, 1] and epochs["best"].sum() == 1
-    for row in report.itertuples():
-        assert re.search(rf"{row.category} .*{row.model:.3f}", ran.stdout)
-    assert (
-        "nan" not in ran.stdout.lower() and "<NA>" not in ran.stdout
-    )  # no floor, so nothing is said of a gap
+    parts = ran.stdout.split("losses in nats:")[1:]
+    assert len(parts) == 2
+    for question, said in zip(report["question"].unique(), parts, strict=True):
+        for row in report[report["question"] == question].itertuples():
+            assert re.search(rf"{row.category} .*{row.model:.3f}", said)
+    # Neither floor nor reader is known, so nothing is said of a gap.
+    assert "nan" not in ran.stdout.lower() and "<NA>" not in ran.stdout
+    assert "no simulator" in ran.stdout and "gap" not in ran.stdout
+    assert not {"reader", "floor", "where a stream's habit decides"} & set(parts[0].split())
 
     monkeypatch.chdir(tmp_path)
     train.main([str(config), *changes, f"model_checkpoint={out / CHECKPOINT}", "out=again"])
@@ -90,15 +116,41 @@ def test_the_command_writes_every_file_that_the_docstring_lists_and_resumes(
     assert failed.stderr.splitlines()[-1].startswith("error: epoch 0, batch 1: the loss of ")
 
 
+def test_of_the_built_in_log_the_command_answers_three_questions(built_in, tmp_path, capsys):
+    train.main([str(built_in())])
+    said, report = capsys.readouterr().out, pd.read_csv(tmp_path / "run" / "report.csv")
+    questions = ["all steps", "next event", "where a habit decides"]
+    assert report["question"].unique().tolist() == questions
+    of_decisions = report[report["question"] == questions[-1]]
+    assert of_decisions["stream"].tolist() == [*list(WORKPLACE.streams)[1:], "mean"]
+    assert (of_decisions["decisions"] > 0).all()
+    known = ["reader_own", "reader", "model", "floor", "gap", "unknowable", "unread"]
+    assert report[known].notna().all(axis=None)
+    parts = said.split("losses in nats:")[1:]
+    assert len(parts) == 3
+    for question, part in zip(questions, parts, strict=True):
+        for row in report[report["question"] == question].itertuples():
+            name = row.stream if question == questions[-1] else row.category
+            assert re.search(rf"{name} .*{row.reader:.3f} +{row.model:.3f} +{row.floor:.3f}", part)
+    for question, words in (("all steps", "all steps"), ("next event", "the next event")):
+        mean = report[report["question"] == question].iloc[-1]
+        assert (
+            f"Mean gap, {words}: {mean['gap']:.4f}. Of it {mean['unknowable']:.4f} nobody could "
+            f"know, and {mean['unread']:.4f} the model could have known." in said
+        )
+    assert (tmp_path / "run" / "category_ladder.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_unkind_names_in_tables(tmp_path):
     run = unkind_run()
     run.config = run.config.change(out=str(tmp_path))
     save_run(run)
-    report = run.evaluation(VALIDATION).report()
+    report = run.evaluation(VALIDATION).all_questions()
     page, text = report._repr_html_(), train.show(report)
     assert (
         not {"script", "img"} & {tag for tag, *_ in Tags(page).found}
         and "<script>" in Tags(page).text
     )
-    assert "<script>alert(1)</script>" in text and all(len(line) for line in text.splitlines())
+    assert "<script>alert(1)</script>" in text
+    assert len(text.splitlines()) == len(report) + 5  # titles and headings of two, one line between
     assert pd.read_csv(tmp_path / "category_ranges.csv")["category"].tolist() == UNKIND

@@ -1,0 +1,158 @@
+"""The tables of an evaluation, and its standard errors, against calculations by hand."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from small import small_log
+
+from helpers.losses import Evaluation
+from helpers.schema import WORKPLACE
+from helpers.support.errors import InputError
+from helpers.support.reports import LEVELS
+from support.toy import SIZES, random_log
+
+STREAMS = list(WORKPLACE.streams)
+COUNTED = np.array([[1, 1], [1, 0], [1, 1]], bool)  # the second window's target ends early
+# Whose habit decides: (windows, steps, categories). Actor is the second stream, Recipient the third
+DECIDERS = np.array([[[2, 0], [0, 3]], [[2, 0], [0, 0]], [[0, 3], [2, 0]]], np.int8)
+RECIPIENT_AT_FIRST = (2, 0, 1)  # window, step, category
+
+
+def evaluation(**losses) -> Evaluation:
+    """Three windows of two sequences, two steps, two categories; the losses are (3, 2, 2)."""
+    known = {name: np.array(one, np.float32) for name, one in losses.items()}
+    correct = np.arange(12).reshape(3, 2, 2) % 3 == 0
+    return Evaluation(random_log(), known, COUNTED, correct, np.array([7, 7, 9]), DECIDERS)
+
+
+def by_hand() -> Evaluation:
+    numbers = np.arange(12.0).reshape(3, 2, 2)
+    four = dict(floor=0, reader=1, model=2.5, reader_own=4)
+    return evaluation(**{name: numbers + more for name, more in four.items()})
+
+
+# -- the report
+
+
+def test_a_report_takes_the_steps_that_count_alone():
+    whole, first = by_hand().report(), by_hand().report(1)
+    # Of the second window the second step, 6 and 7, does not count.
+    assert whole["floor"].tolist() == pytest.approx([(0 + 2 + 4 + 8 + 10) / 5, 29 / 5, 5.3])
+    assert first["floor"].tolist() == pytest.approx([4, 5, 4.5])
+    assert by_hand().report(2)["floor"].tolist() == pytest.approx([6, 7, 6.5])
+    assert whole["category"].tolist() == ["kind", "other", "mean"]
+    assert whole["size"].tolist()[:2] == SIZES
+    assert whole["ceiling"].tolist() == pytest.approx([*np.log(SIZES), np.log(SIZES).mean()])
+    assert first["accuracy"].tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3])
+
+
+def test_the_gap_is_what_nobody_could_know_and_what_the_model_could_have_known():
+    for table in (by_hand().report(), by_hand().report(1), by_hand().decisions()):
+        assert table["gap"].tolist() == pytest.approx([2.5] * 3)
+        assert table["unknowable"].tolist() == pytest.approx([1] * 3)
+        assert table["unread"].tolist() == pytest.approx([1.5] * 3)
+
+
+# -- the decisions
+
+
+def test_decisions_are_counted_by_stream_where_its_habit_decides_at_that_step():
+    table = by_hand().decisions()
+    assert table["stream"].tolist() == ["Actor", "Recipient", "mean"]
+    assert table["category"].tolist()[:2] == ["kind", "other"] and pd.isna(table["category"][2])
+    assert table["decisions"].tolist() == [2, 1, 3]
+    assert table["ceiling"].tolist()[:2] == pytest.approx(np.log(SIZES))
+    assert table["floor"].tolist() == pytest.approx([(0 + 4) / 2, 9, 5.5])
+    assert table["model"].tolist() == pytest.approx([4.5, 11.5, 8])
+    correct = by_hand().correct
+    accuracy = [correct[:2, 0, 0].mean(), float(correct[RECIPIENT_AT_FIRST])]
+    assert table["accuracy"].tolist() == pytest.approx([*accuracy, np.mean(accuracy)])
+    second = by_hand().decisions(2)
+    assert second["decisions"].tolist() == [1, 1, 2]
+    assert second["floor"].tolist() == pytest.approx([10, 3, 6.5])
+    columns = ["stream", "category", "decisions", "ceiling", *LEVELS, "gap", "unknowable", "unread"]
+    assert list(table.columns) == [*columns, "recovered", "accuracy"]
+
+
+def test_recovered_is_the_model_s_share_of_what_the_other_streams_tell():
+    assert by_hand().decisions()["recovered"].tolist() == pytest.approx([0.5] * 3)
+
+
+def test_nothing_is_to_be_recovered_where_the_other_streams_tell_nothing():
+    hand = by_hand()
+    hand.losses["reader_own"][RECIPIENT_AT_FIRST] = hand.losses["reader"][RECIPIENT_AT_FIRST] + 0.01
+    table = hand.decisions()
+    assert table["recovered"].tolist() == pytest.approx([0.5, math.nan, 0.5], nan_ok=True)
+
+
+def test_levels_that_are_not_known_are_blank():
+    numbers = np.ones((3, 2, 2))
+    for table in (evaluation(model=numbers).report(), evaluation(model=numbers).decisions()):
+        assert set(LEVELS) <= set(table.columns)
+        known = ["model"]
+        assert table[known].notna().all(axis=None)
+        assert table[[name for name in LEVELS if name not in known]].isna().all(axis=None)
+        assert table[["gap", "unknowable", "unread"]].isna().all(axis=None)
+
+
+def test_decisions_of_a_log_without_a_simulator_are_refused_in_words():
+    hand = dataclasses.replace(by_hand(), deciders=None)
+    with pytest.raises(InputError, match="decisions: nobody knows what decided"):
+        hand.decisions()
+    with pytest.raises(InputError, match="step: must be 1 to 2"):
+        by_hand().decisions(3)
+
+
+def test_where_no_habit_decides_anything_there_is_nothing_to_tell():
+    hand = by_hand()
+    hand.deciders = hand.deciders * np.array([0, 1], np.int8)[:, None]  # none at the next event
+    with pytest.raises(InputError, match="no habit decides anything at step 1 of these windows"):
+        hand.decisions()
+    assert hand.decisions(2)["decisions"].tolist() == [1, 1, 2]
+    assert hand.all_questions()["question"].unique().tolist() == ["all steps", "next event"]
+
+
+# -- all in one
+
+
+def test_the_questions_stand_one_below_another():
+    hand = by_hand()
+    table = hand.all_questions()
+    tables = {"all steps": hand.report(), "next event": hand.report(1)}
+    tables["where a habit decides"] = hand.decisions()
+    first = ["question", "stream", "category", "size", "decisions", "ceiling"]
+    assert table.columns[:6].tolist() == first
+    assert table["question"].unique().tolist() == list(tables)
+    assert table.index.tolist() == list(range(len(table)))
+    for question, expected in tables.items():
+        found = table[table["question"] == question].drop(columns="question")
+        found = found.reset_index(drop=True)[expected.columns]
+        pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+
+
+def test_a_log_without_a_simulator_has_two_questions():
+    table = dataclasses.replace(by_hand(), deciders=None).all_questions()
+    assert table["question"].unique().tolist() == ["all steps", "next event"]
+    assert "decisions" not in table
+
+
+# -- the standard error
+
+
+def test_standard_error_takes_the_sequences_as_units():
+    rng = np.random.default_rng(0)
+    difference, counted = rng.normal(size=(40, 3, 2)), rng.random((40, 3)) < 0.8
+    sequence = rng.integers(5, 12, 40)
+    error = Evaluation(small_log(), {}, counted, None, sequence).standard_error(difference)
+    for c in range(2):
+        residual = difference[..., c] - difference[..., c][counted].mean()
+        sums = [residual[counted & (sequence == s)[:, None]].sum() for s in set(sequence)]
+        expected = math.sqrt(sum(one**2 for one in sums)) / counted.sum()
+        assert error[c] == pytest.approx(expected)
+    every = np.ones((40, 1), bool)
+    single = Evaluation(small_log(), {}, every, None, np.arange(40))
+    expected = difference[:, 0].std(0) / math.sqrt(40)
+    assert single.standard_error(difference[:, :1]) == pytest.approx(expected)
