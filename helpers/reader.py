@@ -51,7 +51,8 @@ def find_draws(log: Log, stream: str) -> Draws:
     habit, kinds = HABITS[stream], log.vocabularies["EventType"]
     numbers = [kinds.index(kind) for kind in (habit.kind, *habit.repeated) if kind in kinds]
     table = np.pad(log.table, [(0, 1), (0, 0)])  # and a row of zeros, which padding names
-    kind, key, value = (table[:, CATEGORY_NAMES.index(name)] for name in list_columns(stream))
+    columns = ("EventType", KEYS[stream], habit.category)
+    kind, key, value = (table[:, CATEGORY_NAMES.index(name)] for name in columns)
 
     # Person by person, each event's draw is the last one that was made. A person's first event is a
     # plan, which shows none.
@@ -70,11 +71,6 @@ def find_draws(log: Log, stream: str) -> Draws:
     possible = np.unique(value[decided])
     values = max(len(possible), len(habit.values))
     return Draws(shown, key, np.searchsorted(possible, value), hour, p, values)
-
-
-def list_columns(stream: str) -> tuple[str, str, str]:
-    """The categories that hold a kind of event, a habit's key, and its value."""
-    return "EventType", KEYS[stream], HABITS[stream].category
 
 
 def read(

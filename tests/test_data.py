@@ -202,6 +202,7 @@ def test_deciders_are_where_the_card_says():
 # -- what can be known, and what is
 
 STORED_DECISIONS = pd.read_csv(DATA / "decisions.csv")
+DECIDED = STORED_DECISIONS.pivot(index="who", columns="question", values="loss")
 
 
 @pytest.mark.parametrize(
@@ -213,27 +214,24 @@ STORED_DECISIONS = pd.read_csv(DATA / "decisions.csv")
     ids=["all", "decisions"],
 )
 def test_the_card_shows_the_stored_decisions(first, columns):
-    wide = STORED_DECISIONS.pivot(index="who", columns="question", values="loss")
     shown = {row[0]: list(map(float, row[1:])) for row in table(CARD, first)}
-    assert set(shown) == set(wide.index) - {"marginal", "copy_last"}
+    assert set(shown) == set(DECIDED.index) - {"marginal", "copy_last"}
     for who, numbers in shown.items():
-        assert numbers == [round(float(wide.loc[who, column]), 3) for column in columns], who
+        assert numbers == [round(float(DECIDED.loc[who, column]), 3) for column in columns], who
 
 
 def test_every_stream_but_the_placebo_is_worth_what_was_asked_to_the_exact_reader():
-    wide = STORED_DECISIONS.pivot(index="who", columns="question", values="loss")
     asked = {"Actor": 0.4, "Location": 0.4, "CostCode": 0.4}
     asked |= {"JobCode": 0.15, "Time": 0.1, "Recipient": 0.2}
     for stream, worth in asked.items():
-        assert wide.loc[f"without {stream}", stream] - wide.loc["reader", stream] >= worth
-    placebo = wide.loc["without EventType"] - wide.loc["reader"]
+        assert DECIDED.loc[f"without {stream}", stream] - DECIDED.loc["reader", stream] >= worth
+    placebo = DECIDED.loc["without EventType"] - DECIDED.loc["reader"]
     assert (placebo[["next event", *world.HABITS]] == 0).all()
 
 
 def test_readers_and_runs_stand_in_their_order():
-    wide = STORED_DECISIONS.pivot(index="who", columns="question", values="loss")
     for question in ("all steps", "next event", "decisions"):
-        column = wide[question]
+        column = DECIDED[question]
         without = column[[who for who in column.index if who.startswith("without ")]]
         assert column["floor"] < column["reader"] <= without.min()
         assert without.max() <= column["reader of Recipient alone"]
@@ -360,10 +358,9 @@ def test_the_working_run_is_near_its_best_baseline_in_every_category(rows):
 
 
 def test_the_stored_decisions_are_the_working_runs(evaluation):
-    wide = STORED_DECISIONS.pivot(index="who", columns="question", values="loss")
     for who, name in (("working_run", "model"), ("reader", "reader"), ("floor", "floor")):
         measured = ask(evaluation.losses[name], evaluation)
-        assert measured == pytest.approx(wide.loc[who].to_dict(), abs=2e-3)
+        assert measured == pytest.approx(DECIDED.loc[who].to_dict(), abs=2e-3)
 
 
 def test_nothing_is_below_the_exact_reader_by_more_than_three_standard_errors(evaluation, rows):

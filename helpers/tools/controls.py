@@ -24,12 +24,11 @@ from helpers.schema import Stream
 from helpers.support import checkpoints
 from helpers.support.commands import check_output, parse_arguments, run_command
 from helpers.support.files import DATA, write_table
-from helpers.tools.decisions import ask, check_log
+from helpers.tools.decisions import WINDOWS, ask, check_log
 from helpers.tools.train import list_inputs
 from helpers.training import TEST, Config, Data, Trainer, index_windows, load_data, read_config
 from helpers.windows import pick_evenly
 
-WINDOWS = 8000  # of the test part, evenly spaced in time
 SEVEN, COPIES, ALONE, ONE = (
     "seven streams",
     "seven copies of Recipient",

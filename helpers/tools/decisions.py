@@ -43,18 +43,22 @@ def ask(losses: np.ndarray, evaluation: Evaluation) -> dict[str, float]:
         "all steps": losses[counted].mean(dtype=float),
         "next event": losses[:, 0][counted[:, 0]].mean(dtype=float),
     }
-    for number, stream in enumerate(STREAMS, 1):
-        if (ours := deciders[:, 0] == number).any():
-            answers[stream] = losses[:, 0][ours].mean(dtype=float)
-    answers["decisions"] = np.mean([answers[name] for name in STREAMS if name in answers])
-    for step in range(counted.shape[1]):
-        of_step = [
-            losses[:, step][deciders[:, step] == number].mean(dtype=float)
-            for number in range(1, len(STREAMS) + 1)
-            if (deciders[:, step] == number).any()
-        ]
-        answers[f"step {step + 1}"] = np.mean(of_step)
+    at_next, *_ = by_step = [
+        average_decisions(losses, deciders, u) for u in range(counted.shape[1])
+    ]
+    answers |= at_next | {"decisions": np.mean(list(at_next.values()))}
+    for step, of_streams in enumerate(by_step, 1):
+        answers[f"step {step}"] = np.mean(list(of_streams.values()))
     return answers
+
+
+def average_decisions(losses: np.ndarray, deciders: np.ndarray, step: int) -> dict[str, float]:
+    """The mean loss of each stream's decisions at a step, from 0, where it has some."""
+    averages = {}
+    for number, stream in enumerate(STREAMS, 1):
+        if (ours := deciders[:, step] == number).any():
+            averages[stream] = losses[:, step][ours].mean(dtype=float)
+    return averages
 
 
 def list_readers(data: Data, origins: np.ndarray, truth: Truth) -> dict[str, np.ndarray]:
