@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers.schema import TIME_PARTS, Category, LogMapping, Source, Split, Stream
-from helpers.support.errors import InputError
-from helpers.support.log_files import Notes, parse_numbers, read_frame, refuse_values
+from helpers.schema import ELAPSED, TIME_PARTS, Category, Column, LogMapping, Source, Stream
+from helpers.support.durations import STARTS, bin_seconds
+from helpers.support.log_files import Notes, name_of, parse_numbers, read_frame, refuse_values
+from helpers.support.splits import PART_NAMES, split_events
 
-TRAIN, VALIDATION, TEST = 0, 1, 2
-PART_NAMES = ("train", "validation", "test")
+TRAIN, VALIDATION, TEST = range(len(PART_NAMES))
 
 
 @dataclass
@@ -27,7 +27,8 @@ class Log:
     """An event log as integers, in the order of time.
 
     table: (events, categories) int32
-    unseen: (events, categories) bool, where a value exists but has no integer of its own
+    unseen: (events, categories) bool, where a value exists but has no integer of its own, since
+        training never has it or too seldom
     sequence: (events,) int64, whose event it is
     time: (events,) datetime64
     part: (events,) int8, TRAIN, VALIDATION or TEST
@@ -60,7 +61,7 @@ class Log:
 
 
 def read_log(path: str | Path, mapping: LogMapping, id_category_size: int = 100) -> Log:
-    """Reads a CSV (.csv or .csv.gz) or Parquet file.
+    """Reads a CSV, XES, JSON-lines or Parquet file, or a folder of Parquet files.
 
     An InputError names file, row, column and remedy.
     """
@@ -68,7 +69,7 @@ def read_log(path: str | Path, mapping: LogMapping, id_category_size: int = 100)
     frame, times = read_frame(mapping, notes)
 
     # The order of time; rows of one moment keep the file's order.
-    time = times[mapping.time].to_numpy()[frame[mapping.time].cat.codes]
+    time = pick_times(frame, times, name_of(mapping.time))["instant"].to_numpy()
     if not (time[1:] >= time[:-1]).all():
         notes.add("", "rows are not in the order of time; sorted, rows of equal time keep theirs")
     order = np.argsort(time, kind="stable")
@@ -76,60 +77,115 @@ def read_log(path: str | Path, mapping: LogMapping, id_category_size: int = 100)
     sequence = pd.factorize(frame[mapping.sequence])[0].astype(np.int64)
     part = split_events(frame, time, sequence, mapping.split, notes)
 
-    # Each column becomes the integers of one category, or of four for a time.
-    columns, unseen, vocabularies = [], [], {}
+    # Each column becomes the integers of one category, or of several for a time.
+    columns, vocabularies = {}, {}
     for name, source in mapping.categories.items():
-        text, size = frame[source.column], source.size or id_category_size
+        size = source.size or id_category_size
         if source.kind == "time":
-            encoded = encode_times(name, times[source.column])
+            moments = pick_times(frame, times, name_of(source.column))
+            encoded = encode_times(name, source.parts, moments, sequence)
+        elif source.kind == "span":
+            start, end = (pick_times(frame, times, one)["instant"] for one in source.column)
+            encoded = {name: (bin_seconds(end - start), STARTS)}
         elif source.kind == "number":
-            encoded = encode_numbers(name, source, size, text, notes)
+            how = mapping.columns.get(source.column, Column())
+            numbers = parse_numbers(frame[source.column], notes, how.decimal)
+            encode = encode_quantiles if source.bin == "quantiles" else encode_numbers
+            encoded = encode(name, source, size, numbers, frame[source.column], part, notes)
         else:
+            text = frame[source.column]
             encoded = encode_names(name, size, mapping.min_count, text, part == TRAIN, notes)
         for category, (integers, vocabulary) in encoded.items():
-            no_integer = (integers == 0) & (text.cat.categories != "")
-            columns.append(integers.astype(np.int32)[text.cat.codes])
-            unseen.append(no_integer[text.cat.codes])
+            columns[category] = forget_unseen(integers, part == TRAIN)
             vocabularies[category] = vocabulary
+    table = np.stack(list(columns.values()), 1)
     return Log(
         categories=mapping.make_categories(id_category_size),
         streams=[Stream(*item) for item in mapping.streams.items()],
-        table=np.stack(columns, 1),
-        unseen=np.stack(unseen, 1),
+        table=table.clip(0),
+        unseen=table < 0,
         sequence=sequence,
         time=time,
         part=part,
-        row=order,
+        row=pd.factorize(frame.index, sort=True)[0].astype(np.int64),
         vocabularies=vocabularies,
         split_by_time=mapping.split.by is None,
         notes=notes,
     )
 
 
-# -- from a column's different values to integers: {category: (an integer a value, vocabulary)}
+def forget_unseen(integers: np.ndarray, training: np.ndarray) -> np.ndarray:
+    """The integers as int32, -1 where training never has them: (events,) both.
+
+    Their vectors would stay the random ones that they start with, and be noise to the network.
+    """
+    seen = np.isin(integers, integers[training]) | (integers == 0)
+    return np.where(seen, integers, UNSEEN).astype(np.int32)
+
+
+# -- from a column to integers: {category: (an integer an event, vocabulary)}; 0 where blank
 
 Encoded = dict[str, tuple[np.ndarray, list]]
+UNSEEN = -1  # a value is there, but has no integer of its own
 
 
-def encode_times(name: str, times: pd.Series) -> Encoded:
+def pick_times(frame: pd.DataFrame, times: dict[str, pd.DataFrame], column: str) -> pd.DataFrame:
+    """The "instant" (UTC) and "clock" (on the wall) of each event."""
+    return times[column].iloc[frame[column].cat.codes].reset_index(drop=True)
+
+
+def encode_times(name: str, parts: list[str], moments: pd.DataFrame, sequence) -> Encoded:
+    instant, clock = moments["instant"], moments["clock"].dt
+    by_sequence = instant.groupby(sequence)
     encoded = {}
-    for part, size in TIME_PARTS.items():
-        first = 1 if part in ("Month", "Day") else 0  # hours and minutes count from 0
-        integers = (getattr(times.dt, part.lower()) + 1 - first).fillna(0).to_numpy()
-        encoded[f"{name}_{part}"] = (integers, [None, *range(first, first + size - 1)])
+    for part in parts:
+        if part == "SinceLast":
+            integers = bin_seconds(instant - by_sequence.shift())  # no time before: blank
+        elif part == "SinceFirst":
+            elapsed = instant - by_sequence.transform("first")
+            integers = bin_seconds(elapsed.where(by_sequence.cumcount() > 0))
+        elif part == "HourOfWeek":
+            integers = clock.day_of_week * 24 + clock.hour + 1
+        elif part == "Weekday":
+            integers = clock.day_of_week + 1  # Monday is 1
+        else:
+            first = 1 if part in ("Month", "Day") else 0  # hours and minutes count from 0
+            integers = getattr(clock, part.lower()) + 1 - first
+        first = 1 if part in ("Month", "Day", "Weekday") else 0
+        vocabulary = [None, *range(first, first + TIME_PARTS[part] - 1)]
+        if part in ELAPSED:
+            vocabulary = STARTS
+        encoded[f"{name}_{part}"] = (np.nan_to_num(integers).astype(np.int32), vocabulary)
     return encoded
 
 
-def encode_numbers(name: str, source: Source, size: int, text: pd.Series, notes: Notes) -> Encoded:
-    integers = np.round(parse_numbers(text, notes) / source.bin) + 1
+def encode_numbers(name, source: Source, size: int, numbers, text, part, notes) -> Encoded:
+    """Bins of one width, from `lowest` on; numbers: of each of the text's values."""
+    integers = np.round((numbers - source.lowest) / source.bin) + 1
+    refuse_values(
+        text,
+        integers < 1,
+        notes,
+        f"is below {source.lowest:g}; set 'lowest' of {name} to it, or 'bin' to \"quantiles\"",
+    )
     if beyond := int((integers > size - 1)[text.cat.codes].sum()):
+        highest = source.lowest + (size - 2) * source.bin
         notes.add(
             f"column '{text.name}'",
-            f"{beyond} values are above {(size - 2) * source.bin:g} and count as that; correct "
-            f"them or raise 'size' of {name}",
+            f"{beyond} values are above {highest:g} and count as that; correct them or raise "
+            f"'size' of {name}",
         )
-    vocabulary = [None] + [round(i * source.bin, 6) for i in range(size - 1)]
-    return {name: (np.nan_to_num(integers.clip(1, size - 1)), vocabulary)}
+    vocabulary = [None] + [round(source.lowest + i * source.bin, 6) for i in range(size - 1)]
+    return {name: (np.nan_to_num(integers.clip(1, size - 1))[text.cat.codes], vocabulary)}
+
+
+def encode_quantiles(name, source: Source, size: int, numbers, text, part, notes) -> Encoded:
+    """At most `size` - 1 bins that hold as many training events each, of any sign and scale."""
+    numbers = numbers[text.cat.codes]
+    training = numbers[(part == TRAIN) & ~np.isnan(numbers)]
+    levels = np.unique(np.quantile(training, np.linspace(0, 1, size - 1), method="lower"))
+    integers = np.searchsorted(levels, numbers, side="right").clip(1)  # below the least: the first
+    return {name: (np.where(np.isnan(numbers), 0, integers), [None, *levels.tolist()])}
 
 
 def encode_names(
@@ -140,60 +196,12 @@ def encode_names(
     counts = counts[counts >= min_count].sort_index().sort_values(ascending=False, kind="stable")
     names = sorted(counts.index[: size - 1])
     values = text.cat.categories
-    integers = pd.Index(names, dtype=str).get_indexer(values) + 1  # 0 where it is not among them
-    rare = (integers == 0) & (values != "")
-    if (share := rare[text.cat.codes[training]].mean()) > 0.1:
+    integers = pd.Index(names, dtype=str).get_indexer(values) + 1
+    integers[(integers == 0) & (values != "")] = UNSEEN
+    if (share := (integers == UNSEEN)[text.cat.codes[training]].mean()) > 0.1:
         notes.add(
             f"column '{text.name}'",
             f"{share:.0%} of the training events have a value too rare to be told apart; raise "
             f"'size' of {name} or lower 'min_count'",
         )
-    return {name: (integers, [None, *names])}
-
-
-# -- which events train, choose and report
-
-
-def split_events(
-    frame: pd.DataFrame, time: np.ndarray, sequence: np.ndarray, split: Split, notes: Notes
-) -> np.ndarray:
-    """(events,) int8: TRAIN, VALIDATION or TEST."""
-    if split.by is None:
-        part = np.full(len(frame), TRAIN, np.int8)
-        for number, share in ((VALIDATION, split.train), (TEST, split.train + split.validation)):
-            part[time >= time[int(len(time) * share)]] = number  # no moment is cut in two
-    else:
-        part = split_by_column(frame[split.by], sequence, split, notes)
-    for number, name in enumerate(PART_NAMES):
-        if not (part == number).any():
-            raise InputError(
-                f"{notes.path}: the {name} part has no events; change the mapping's split or "
-                f"give a longer log"
-            )
-    return part
-
-
-def split_by_column(
-    text: pd.Series, sequence: np.ndarray, split: Split, notes: Notes
-) -> np.ndarray:
-    number_of = {}
-    for number, values in enumerate((split.train, split.validation, split.test)):
-        number_of |= {str(value): number for value in values} if isinstance(values, list) else {}
-    for value in sorted(number_of.keys() - set(text.cat.categories)):
-        raise InputError(
-            f"{notes.path}: no row has '{value}' in column '{split.by}'; "
-            f"correct the mapping's split"
-        )
-    stranger = ~text.cat.categories.isin(number_of)
-    refuse_values(text, stranger, notes, "belongs to no part; list it in the mapping's split")
-    part = np.array([number_of[value] for value in text.cat.categories], np.int8)[text.cat.codes]
-    if mixed := (pd.Series(part).groupby(sequence).nunique() > 1).sum():
-        raise InputError(
-            f"{notes.path}: {mixed} sequences have events in more than one part; "
-            f"split by a column that a sequence shares"
-        )
-    if not isinstance(split.validation, list):  # a share: sequences evenly spread over training
-        training = np.unique(sequence[part == TRAIN])
-        taken = np.diff(np.ceil(np.arange(len(training) + 1) * split.validation)) > 0
-        part[np.isin(sequence, training[taken])] = VALIDATION
-    return part
+    return {name: (integers[text.cat.codes], [None, *names])}

@@ -7,7 +7,7 @@ where the world is known, the exact reader, which no model with the same input c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -19,8 +19,8 @@ from tqdm.auto import tqdm
 from helpers.events import TRAIN, Log
 from helpers.reader import read
 from helpers.schema import WORKPLACE
-from helpers.support import reports
-from helpers.support.baselines import BASELINES, CategoryBaseline, Past
+from helpers.support import durations, reports
+from helpers.support.baselines import BASELINES, Baselines, Past, find_lowest
 from helpers.support.errors import InputError
 from helpers.support.files import Truth
 from helpers.support.watching import evaluating
@@ -58,19 +58,14 @@ def multi_objective_loss(losses: Tensor, counted: Tensor) -> Tensor:
     return mean_over_steps(losses, counted).mean()
 
 
-def fit_baselines(log: Log) -> dict[str, np.ndarray]:
+def fit_baselines(log: Log) -> Baselines:
     """What counting tables lose on each event, given those before it: name -> (events, C) nats.
 
     The tables count the training part alone. The first category is the kind of event.
     """
     past = Past(log.table[:, 0], log.sequence, log.part == TRAIN)
     training = np.flatnonzero((log.part == TRAIN) & (past.before >= 0))
-    losses = []
-    for c, category in enumerate(log.categories):
-        fitted = CategoryBaseline(past, log.table[:, c], training, category.size)
-        losses.append(fitted.losses())
-    together = np.stack(losses, -1).astype(np.float32)  # (baselines, events, C)
-    return dict(zip(BASELINES, together, strict=True))
+    return Baselines(past, log, training)
 
 
 # -- evaluation
@@ -83,9 +78,12 @@ class Evaluation:
     losses: name -> (N, U, C) float32 nats, names being BASELINES, "model" and, where the truth is
         known, "reader_own" (the exact reader of the sequence's own stream), "reader", "floor"
     counted: (N, U) bool, the steps that count
-    correct: (N, U, C) bool, whether the most likely value was the true one
+    correct: (N, U, C) bool, whether the model's most likely value was the true one
     sequence: (N,) int64, whose window it is
     deciders: (N, U, C) int8, whose habit decided, see `Truth`; None where it is not known
+    event: (N, U) int64, the target's place in the log; its length where padded
+    baseline_correct: name -> (N, U, C) bool, as `correct`, of BASELINES
+    durations: how long until the next event, see `durations.forecast`; None where no category tells
     """
 
     log: Log
@@ -94,6 +92,9 @@ class Evaluation:
     correct: np.ndarray
     sequence: np.ndarray
     deciders: np.ndarray | None = None
+    event: np.ndarray | None = None
+    baseline_correct: dict[str, np.ndarray] = field(default_factory=dict)
+    durations: dict[str, np.ndarray] | None = None
 
     def report(self, step: int | None = None) -> pd.DataFrame:
         """The category report over all steps, or of one step of the horizon (1 is the next)."""
@@ -104,7 +105,7 @@ class Evaluation:
         return reports.decisions(self, list(WORKPLACE.streams), step)
 
     def all_questions(self) -> pd.DataFrame:
-        """Over all steps, at the next event, and there where habits decide, in one table."""
+        """At the next event, over all steps, and where habits decide the next, in one table."""
         return reports.ask_three_questions(self, list(WORKPLACE.streams))
 
     def standard_error(self, difference: np.ndarray) -> np.ndarray:
@@ -116,7 +117,7 @@ class Evaluation:
 def evaluate(
     model: nn.Module,
     windows: Windows,
-    baselines: dict[str, np.ndarray] | None = None,
+    baselines: Baselines | None = None,
     truth: Truth | None = None,
     origins: np.ndarray | None = None,
     device: str = "cpu",
@@ -132,28 +133,35 @@ def evaluate(
         raise InputError("origins: no window to evaluate; give at least one of windows.origins")
     sizes = [category.size for category in log.categories]
     event = windows.target_index(origins)  # (N, U), len(log) where padded
+    counted, elapsed = event < len(log), durations.find_elapsed(log.categories)
 
     def pick(of_events: np.ndarray) -> np.ndarray:  # (events, C) -> (N, U, C)
         return np.pad(of_events, [(0, 1), (0, 0)])[event]
 
-    starts = range(0, len(origins), batch_size)
-    model_losses, correct = [], []
+    starts, lowest = range(0, len(origins), batch_size), find_lowest(log)
+    model_losses, correct, waits = [], [], []
     with evaluating(model):
         for start in tqdm(starts, disable=not progress, desc="evaluating", unit="batch"):
             batch = windows.batch(origins[start : start + batch_size])
             logits = model(batch.to(device)).float().cpu()  # (B, U, V)
             model_losses.append(category_losses(logits, batch.target, sizes).numpy())
-            best = torch.stack([one.argmax(-1) for one in logits.split(sizes, -1)], -1)
+            parts = logits.split(sizes, -1)
+            named = zip(parts, lowest, strict=True)
+            best = torch.stack([part[..., i:].argmax(-1) + i for part, i in named], -1)
             correct.append((best == batch.target).numpy())
-    losses = {name: pick(of_events) for name, of_events in (baselines or {}).items()}
+            if elapsed is not None:  # at the next event, without 0, which is no duration
+                waits.append(parts[elapsed][:, 0, 1:].softmax(-1).numpy())
+    losses = {name: pick(baselines[name]) for name in BASELINES} if baselines else {}
     losses["model"] = np.concatenate(model_losses)
     if truth:
         losses |= read_both(windows, truth, origins)
         losses["floor"] = pick(truth.floors).astype(np.float32)
     # A true value without an integer of its own cannot be named, so never predicted right.
-    right = np.concatenate(correct) & ~pick(log.unseen)
+    right = np.concatenate(correct) & pick(~log.unseen)
+    of_tables = baselines.find_right(event) if baselines else {}
     deciders = pick(truth.deciders) if truth else None
-    return Evaluation(log, losses, event < len(log), right, log.sequence[origins], deciders)
+    more = (event, of_tables, durations.forecast(log, log.part == TRAIN, event[:, 0], waits))
+    return Evaluation(log, losses, counted, right, log.sequence[origins], deciders, *more)
 
 
 def read_both(windows: Windows, truth: Truth, origins: np.ndarray) -> dict[str, np.ndarray]:

@@ -14,10 +14,17 @@ from pydantic import Field, model_validator
 
 from helpers.support import refusals
 from helpers.support.files import read_json
-from helpers.support.settings import MOST, Settings, Share, Size, fill
+from helpers.support.reading import Column, Pairs
+from helpers.support.settings import MOST, Count, Settings, Share, Size, fill
 
-# Shifted by one so that 0 stays free: January = 1, the hour from 00:00 = 1, minute 00 = 1.
-TIME_PARTS = {"Month": 14, "Day": 33, "Hour": 25, "Minute": 61}
+# What a time can tell, and the size of each part. Shifted by one so that 0 stays free: January = 1,
+# the hour from 00:00 = 1, minute 00 = 1, Monday = 1, the week's hour from Monday 00:00 = 1.
+CALENDAR = {"Month": 14, "Day": 33, "Hour": 25, "Minute": 61}
+WEEK = {"Weekday": 8, "HourOfWeek": 169}
+# Time since the sequence's event before, and since its first: 1 is less than a second, and then
+# bin i begins at 2 ** (i - 2) seconds, up to 17 years; 0 where nothing comes before.
+ELAPSED = {"SinceLast": 32, "SinceFirst": 32}
+TIME_PARTS = CALENDAR | WEEK | ELAPSED
 
 
 @dataclass(frozen=True)
@@ -36,25 +43,34 @@ class Stream:
     key: str
 
 
+Part = Literal[*TIME_PARTS]
+
+
 class Source(Settings):
-    """How one column of a log becomes one category (or four, for a time).
+    """How one column of a log becomes one category (or several, for a time).
 
     kind "name": each of the most frequent values gets an integer.
-    kind "number": ``round(value / bin) + 1``, cut off at ``size - 1``.
-    kind "time": four categories, ``<name>_Month``, ``_Day``, ``_Hour`` and ``_Minute``; in UTC
-    where an offset is written.
+    kind "number": ``round((value - lowest) / bin) + 1``, cut off at ``size - 1``; or, where bin is
+    "quantiles", `size` - 1 bins at most that hold as many training events each.
+    kind "time": a category for each part, ``<name>_<part>``.
+    kind "span": how long from the first of two columns of times to the second, in bins as ELAPSED.
     """
 
-    column: str
-    kind: Literal["name", "number", "time"] = "name"
+    column: str | list[str]  # several make one time, such as a date's and a time's of day
+    kind: Literal["name", "number", "time", "span"] = "name"
     size: Annotated[int, Field(ge=2, le=MOST)] | None = None  # None: id_category_size
-    bin: Annotated[float, Field(gt=0)] = 1.0
+    bin: Annotated[float, Field(gt=0)] | Literal["quantiles"] = 1.0
+    lowest: float = 0.0
+    parts: Annotated[list[Part], Field(min_length=1)] = list(CALENDAR)
+
+    check_source = model_validator(mode="after")(refusals.check_source)
 
 
 class Split(Settings):
     """Which events train, which choose (validation), which report (test).
 
     by None: in the order of time, ``train`` and ``validation`` being shares of the events.
+    by "sequence": ``train`` and ``validation`` are shares of the sequences, drawn by ``seed``.
     by a column: ``train``, ``validation`` and ``test`` are lists of that column's values.
     Where ``validation`` is a share, that share of the training sequences is set aside.
     """
@@ -63,6 +79,7 @@ class Split(Settings):
     train: Share = 0.75
     validation: Share = 0.10
     test: list | None = None
+    seed: Count = 0  # of the draw of sequences
 
     check_parts = model_validator(mode="after")(refusals.check_parts)
 
@@ -75,11 +92,14 @@ class LogMapping(Settings):
     """
 
     sequence: str
-    time: str
+    time: str | list[str]  # several columns, such as a date's and a time's of day, make one time
     categories: Annotated[dict[str, Source], Field(min_length=1)]
     streams: Annotated[dict[str, str], Field(min_length=1)]
     split: Split = Split()
     min_count: Size = 2  # values seen less often in training become unknown
+    clock: Literal["local", "UTC"] = "local"  # where an offset is written: hours as on the wall
+    columns: dict[str, Column] = {}
+    pairs: Pairs | None = None
 
     check_names = model_validator(mode="after")(refusals.check_names)
 
@@ -88,8 +108,10 @@ class LogMapping(Settings):
         categories = []
         for name, source in self.categories.items():
             if source.kind == "time":
-                parts = [Category(f"{name}_{part}", size) for part, size in TIME_PARTS.items()]
+                parts = [Category(f"{name}_{part}", TIME_PARTS[part]) for part in source.parts]
                 categories += parts
+            elif source.kind == "span":
+                categories.append(Category(name, ELAPSED["SinceLast"]))
             else:
                 categories.append(Category(name, source.size or id_category_size))
         return categories

@@ -10,7 +10,8 @@ target steps, C categories, V the sum of their sizes, S streams.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -25,11 +26,12 @@ from helpers.events import TEST, TRAIN, VALIDATION, Log, read_log
 from helpers.losses import Evaluation, evaluate, fit_baselines, mean_over_steps
 from helpers.model import MultiStreamModel
 from helpers.schema import WORKPLACE, read_mapping
-from helpers.support import checkpoints, machine, refusals, settings, watching, workers
+from helpers.support import checkpoints, machine, refusals, settings, views, watching, workers
 from helpers.support.errors import InputError
 from helpers.support.fast import category_losses_fast, speed_up
 from helpers.support.files import DATA, STORED, Truth, name_run_folder, read_json, read_truth
-from helpers.support.records import Record
+from helpers.support.machine import scale_rate
+from helpers.support.records import Record, measure_limits
 from helpers.support.settings import Amount, Count, Settings, Size, Text
 from helpers.windows import Windows, pick_evenly
 
@@ -62,6 +64,11 @@ class Config(Settings):
     weight_decay: Amount = 0.0  # of AdamW; 0 is Adam
     clip_norm: Annotated[float, Field(gt=0)] | None = None  # longer gradients are shortened
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    hide: Annotated[float, Field(ge=0, lt=1)] = 0.0  # this share of inputs is unknown in training
+    views: bool = False  # true: training hides whole categories and streams at times, see `views`
+    focus: Annotated[float, Field(ge=0, lt=1)] = (
+        0.0  # this share of the loss is the first category's
+    )
     step_decay: Amount = 0.0  # step u of the horizon weighs 1 / u ** step_decay in training
     carry: Size = 1  # so many last vectors of each encoded history go on
     tied: bool = False  # heads share the event embedding's weights: for many rare values
@@ -74,6 +81,7 @@ class Config(Settings):
     log: Text | None = None  # null: the built-in log and its truth
     mapping: Text | None = None
     out: machine.Folder | None = None  # null: nothing is written; in a file, see read_config
+    start_from: Text | None = None  # a checkpoint whose best weights a new run starts with
 
     check_together = model_validator(mode="after")(refusals.check_together)
 
@@ -81,9 +89,11 @@ class Config(Settings):
 def read_config(path: str | Path, changes: dict | None = None) -> Config:
     """A configuration from JSON; without 'out', that is build/runs/ and the file's name.
 
-    `changes` replaces values, such as {"model.d_model": 64}. An InputError names file and key.
+    Files it names lie beside it, or else in the current folder. `changes` replaces values, such as
+    {"model.d_model": 64}. An InputError names file and key.
     """
     given = settings.change_keys(read_json(path), changes or {}, path)
+    given = settings.find_files(given, changes or {}, path)
     if given.get("out") is None:
         given["out"] = str(name_run_folder(path))
     return settings.fill(Config, given, path)
@@ -138,13 +148,12 @@ class Trainer(Record):
     model: a network to be trained in the place of ours: a MultiStreamModel, or of a class of it
     watch: called after each batch with its number, counted from the run's beginning, and its loss
         in nats; of several workers each tells its part of the loss
-
-    best: the weights of the epoch that validation chooses, by name
     """
 
     def __init__(
         self, config: Config, data: Data | None = None, progress=True, model=None, watch=None
     ):
+        super().__init__()
         self.config, self.watch = config, watch
         self.progress = progress and workers.get_rank() == 0
         self.data = data or load_data(config)
@@ -161,26 +170,30 @@ class Trainer(Record):
         self.optimizer = torch.optim.AdamW(self.model.parameters(), **rates, fused=True)
         steps = torch.arange(1, config.tgt_seq_len + 1, device=config.device)
         self.step_weights = steps**-config.step_decay  # (U,)
-        self.history: list[dict] = []
-        self.epochs_done = self.saved = 0  # saved: as many epochs need no more saving
+        self.checked = pick_evenly(windows[VALIDATION].origins, VALIDATION_WINDOWS)
+        self.limits = measure_limits(windows[TRAIN], windows[VALIDATION], self.checked)
+        self.views = views.list_views(log) if config.views else []
         self.best = checkpoints.copy_weights(self.model)
         if config.model_checkpoint:
             checkpoints.load_run(self, config.model_checkpoint)
+        elif config.start_from:
+            checkpoints.load_weights(self, config.start_from)
 
     def make_model(self) -> MultiStreamModel:
         more = {"src_seq_len", "tgt_seq_len", "carry", "dropout", "tied"}
         shape = self.config.model.model_dump() | self.config.model_dump(include=more)
         return MultiStreamModel(self.data.log.categories, len(self.data.log.streams), **shape)
 
-    def fit(self, after_epoch: Callable[[Trainer], None] | None = None) -> Trainer:
+    def fit(self, after_epoch: Callable[[Trainer], None] | None = None, replace=False) -> Trainer:
         """Trains up to the last epoch; checkpoint and tables are in `config.out`, where it is set.
 
         Where it breaks off, by an interrupt or a full disk, another call goes on as if nothing had
-        happened. `after_epoch` is called with the run before each epoch is written.
+        happened. `after_epoch` is called with the run before each epoch is written. Another run
+        that lies in `config.out` is an InputError, unless this one shall `replace` it.
         """
         if self.saved >= self.config.epochs:  # a finished run's folder is not even locked
             return self
-        with checkpoints.own_folder(self) as writes:
+        with checkpoints.own_folder(self, replace) as writes:
             while self.saved < self.config.epochs:
                 if self.epochs_done == self.saved:  # or else it is trained, but not yet written
                     self.epoch()
@@ -196,12 +209,8 @@ class Trainer(Record):
 
         It is trained whole or not at all: where it breaks off, the run is as before.
         """
-        # What dropout draws depends on seed, epoch and worker: so a resumed run goes on unbroken.
-        seeds = np.random.SeedSequence([self.config.seed, self.epochs_done, workers.get_rank()])
-        seed = int(seeds.generate_state(1)[0])
-        with checkpoints.whole_or_nothing(self):
-            with machine.own_chance(seed, self.config.device):
-                train, gradients = self.train_epoch()
+        with checkpoints.whole_or_nothing(self), machine.epoch_chance(self):
+            train, gradients = self.train_epoch()
             self.note_epoch(train, self.validate(), gradients)
 
     def train_epoch(self) -> tuple[Tensor, Tensor]:
@@ -209,15 +218,14 @@ class Trainer(Record):
         config, epoch, windows = self.config, self.epochs_done, self.data.windows[TRAIN]
         batches = order_batches(windows, config, epoch)
         steps = math.ceil(len(batches) / config.grad_accum)
-        train = torch.zeros(len(self.names), device=config.device)
+        train, counted = torch.zeros(len(self.names), device=config.device), 0
         gradients = torch.zeros(len(self.data.log.streams), device=config.device)
         self.model.train()
         bar = tqdm(batches, f"epoch {epoch}", disable=not self.progress, unit="batch", leave=False)
         for i, origins in enumerate(bar):
             batch = windows.batch(workers.take_my_part(origins)).to(config.device)
-            whole = batch.counted  # (B, U); of all workers' parts, so that these add up to a mean
-            if workers.count_workers() > 1:
-                whole = windows.count(origins).to(config.device)
+            whole = windows.count(origins).to(config.device)  # (B, U); all workers' parts of it
+            batch = machine.hide_values(views.draw(batch, self.views), config.hide)
             with machine.use_precision(config):
                 logits = self.model(batch)  # (B, U, V)
             losses = category_losses_fast(logits, batch.target, self.sizes)  # (B, U, C)
@@ -227,18 +235,18 @@ class Trainer(Record):
             # Gradients of several batches add up to one step; the last one may have fewer.
             step, place = divmod(i, config.grad_accum)
             in_step = min(config.grad_accum, len(batches) - step * config.grad_accum)
-            (loss.mean() / in_step).backward()
+            aim = (1 - config.focus) * loss.mean() + config.focus * loss[0]
+            (aim / in_step).backward()
             if place + 1 == in_step:
                 gradients += self.step(epoch * steps + step, config.epochs * steps)
 
-            reported = loss.detach()
-            if config.step_decay:  # the tables weigh all steps alike, as validation does
-                reported = mean_over_steps(losses.detach(), batch.counted, whole=whole)
-            train += reported
+            # What is told weighs all steps of an epoch alike, as validation does.
+            told = losses.detach().where(batch.counted[..., None], 0).sum((0, 1))  # (C,)
+            train, counted = train + told, counted + whole.sum()
             if self.watch:
-                self.watch(epoch * len(batches) + i, reported.mean().item())
+                self.watch(epoch * len(batches) + i, (told.mean() / whole.sum()).item())
         workers.add_up(train)
-        return train / len(batches), gradients / steps
+        return train / counted, gradients / steps
 
     def step(self, number: int, steps: int) -> Tensor:
         """One step of the optimiser; the norm of each encoder's gradients, unclipped: (S,)."""
@@ -258,43 +266,32 @@ class Trainer(Record):
 
     def validate(self) -> Tensor:
         """The loss of each category on the validation windows: (C,)."""
-        windows = self.data.windows[VALIDATION]
-        origins = workers.take_my_part(pick_evenly(windows.origins, VALIDATION_WINDOWS))
+        windows, origins = self.data.windows[VALIDATION], workers.take_my_part(self.checked)
         with machine.use_precision(self.config):
             checked = evaluate(self.model, windows, origins=origins, device=self.config.device)
         losses = checked.losses["model"][checked.counted]  # (steps that count, C)
         return workers.mean_of_all(torch.from_numpy(losses))
 
-    def note_epoch(self, train: Tensor, validation: Tensor, gradients: Tensor) -> None:
-        """Takes an epoch into the history, and its weights where validation finds them best."""
-        watching.refuse_tensors(self, "weights", dict(self.model.named_parameters()))
-        watching.refuse_losses(self, validation, "validation")
-        self.note(train, validation, gradients)  # and one more epoch is done
-        last = self.epochs().iloc[-1]
-        if last["best"]:
-            self.best = checkpoints.copy_weights(self.model)
-        if self.progress:
-            watching.tell_epoch(last)
-
     def evaluation(self, part: int = TEST, origins: np.ndarray | None = None) -> Evaluation:
         """The best epoch's model and all that it is read against, on a part's windows or some."""
         windows, baselines = self.data.windows[part], fit_baselines(self.data.log)
         rest = (origins, self.config.device, self.progress)
+        with self.forecaster() as model:
+            return evaluate(model, windows, baselines, self.data.truth, *rest)
+
+    @contextmanager
+    def forecaster(self) -> Iterator[nn.Module]:
+        """Inside, the best epoch's network, each category read from the view that serves it."""
         with checkpoints.best_epoch(self), machine.use_precision(self.config):
-            return evaluate(self.model, windows, baselines, self.data.truth, *rest)
-
-
-def scale_rate(schedule: str, step: int, steps: int) -> float:
-    """The share of the learning rate at a step; the cosine is of Loshchilov & Hutter 2017."""
-    if schedule == "constant":
-        return 1.0
-    rise = max(1, steps // 20)  # straight up, until it meets half a cosine wave
-    return min((step + 1) / rise, 0.5 * (1 + math.cos(math.pi * step / steps)))
+            yield views.choose_views(self, evaluate) if self.views else self.model
 
 
 def finished_run(path: str | Path, changes: dict | None = None) -> Trainer:
-    """A configuration's trained run: from its folder, or stored in data/runs, or trained now."""
+    """A configuration's trained run: from its folder, or stored in data/runs, or trained now.
+
+    A run in its folder that does not fit is replaced then, which is said.
+    """
     run = Trainer(read_config(path, changes))
     stored = [] if changes else [STORED / Path(path).stem]
     checkpoints.load_first(run, [Path(run.config.out), *stored])
-    return run.fit()
+    return run.fit(replace=True)

@@ -861,7 +861,7 @@ class LiveRun(_Shell):
             self._floor = validation_floor(self.data)
             self._batches = len(order_batches(self.data.windows[TRAIN], config, 0))
             self.run = Trainer(config, self.data, progress=False, watch=self._watch)
-            self.run.fit()
+            self.run.fit(replace=True)
             ended = "Finished"
         except Stopped:
             ended = "Stopped"

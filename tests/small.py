@@ -155,7 +155,7 @@ def trained_run() -> Trainer:
 
 
 # Five batches of which two make a step: the last step has one.
-ALL_AT_ONCE = dict(dropout=0.2, shuffle=True, schedule="cosine", grad_accum=2)
+ALL_AT_ONCE = dict(dropout=0.2, hide=0.1, shuffle=True, schedule="cosine", grad_accum=2)
 
 
 def run_in(out: Path, epochs: int, watch=None) -> Trainer:

@@ -14,6 +14,7 @@ from helpers import world
 from helpers.events import TEST
 from helpers.schema import CATEGORY_NAMES, WORKPLACE
 from helpers.support import files
+from helpers.support.baselines import BASELINES
 from helpers.support.checkpoints import identify
 from helpers.support.errors import InputError
 from helpers.support.files import DATA, ROOT, STORED, read_truth
@@ -311,7 +312,6 @@ def test_every_control_is_measured_on_the_same_questions():
 # -- the trained runs that come with the course
 
 HISTORIES = sorted(path.parent.name for path in STORED.glob("*/history.csv"))
-BASELINES = ["marginal", "copy_last", "markov", "look_back"]
 
 
 @pytest.fixture(scope="module")
@@ -349,11 +349,11 @@ def test_a_stored_history_covers_every_epoch_of_its_configuration(name):
 
 def test_the_working_run_is_ahead_of_every_baseline_where_a_habit_decides(evaluation):
     decisions = evaluation.decisions().set_index("stream").drop(index="mean")
-    assert (decisions["model"] < decisions[BASELINES].min(axis=1)).all()
+    assert (decisions["model"] < decisions[list(BASELINES)].min(axis=1)).all()
 
 
 def test_the_working_run_is_near_its_best_baseline_in_every_category(rows):
-    behind = rows["model"] - rows[BASELINES].min(axis=1)
+    behind = rows["model"] - rows[list(BASELINES)].min(axis=1)
     assert behind.max() < 0.03, behind.sort_values()
 
 
@@ -380,3 +380,20 @@ def test_training_goes_as_the_stored_run_went(run):
     for part in ("train", "validation"):
         assert (theirs[part] - ours[part]).abs().max() < 0.02
     assert json.loads(json.dumps(identify(anew))) == json.loads(json.dumps(identify(run)))
+
+
+# -- public logs
+
+
+def test_the_card_shows_what_one_command_made_of_the_public_logs():
+    stored = pd.read_csv(DATA / "own_logs.csv").set_index("log")
+    columns = [
+        f"{what}_{who}" for what in ("kind", "names") for who in ("model", "table", "copy_last")
+    ]
+    shown = {row[0]: row[1:] for row in table(CARD, "log \\| network")}
+    mean = shown.pop("mean")
+    assert list(shown) == list(stored.index)
+    for log, cells in [*shown.items(), ("mean", mean)]:
+        figures = stored[columns].mean() if log == "mean" else stored.loc[log, columns]
+        found = [float(cell) for cell in [*cells[:3], *cells[4:7]]]  # without HoTPP's
+        assert found == [round(float(figure), 3) for figure in figures], log

@@ -95,9 +95,9 @@ def test_every_integer_stands_for_its_value_in_the_vocabulary(workplace, workpla
     for start, name in ((9, "event_time"), (13, "reference_time")):
         for c, part in enumerate(("month", "day", "hour", "minute"), start):
             vocabulary = np.array(workplace_log.vocabularies[CATEGORY_NAMES[c]])
-            assert (
-                vocabulary[workplace_log.table[:, c]] == getattr(workplace[name].dt, part)
-            ).all()
+            found, unseen = vocabulary[workplace_log.table[:, c]], workplace_log.unseen[:, c]
+            assert (found == getattr(workplace[name].dt, part))[~unseen].all()
+            assert (workplace_log.table[unseen, c] == 0).all() and not unseen.all()
 
 
 def test_csv_gzip_and_parquet_of_the_same_data_read_alike(workplace, workplace_log, tmp_path):
@@ -149,7 +149,7 @@ def test_a_value_first_seen_after_training_is_unknown_and_unseen(read):
     log = read(with_line(41, "c0,2022-03-31 08:00,refund,1,,1"))
     assert log.part[-1] == TEST and log.vocabularies["what"] == [None, "ask", "pay"]
     assert column(log, "what")[-1] == 0 and column(log, "what")[:-1].all()
-    assert log.unseen.sum() == 1 and log.unseen[-1, 0]
+    assert log.unseen[:, 0].sum() == 1 and log.unseen[-1, 0]
 
 
 def test_a_value_rare_in_training_is_unknown_however_often_it_comes_later(read):
@@ -169,12 +169,14 @@ def test_only_the_most_frequent_values_have_an_integer(read):
 def test_numbers_are_binned_and_cut_off(read):
     values = {"0": 1, "0.24": 1, "0.26": 2, "0.5": 2, " 1 ": 3, "1e0": 3, "4": 9, "400": 9, "": 0}
     lines = LINES[:1] + [
-        f"c0,2022-03-01 08:{i:02d},pay,{value},,1" for i, value in enumerate(values)
+        f"c0,2022-03-0{day} 08:{i:02d},pay,{value},,{day}"
+        for day in range(1, 5)
+        for i, value in enumerate(values)
     ]
-    log = read(lines)
-    assert column(log, "amount").tolist() == list(values.values())
+    log = read(lines, split={"by": None, "train": 0.5, "validation": 0.25})
+    assert column(log, "amount").tolist() == 4 * list(values.values())
     assert log.vocabularies["amount"] == [None, 0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4]
-    assert ["'amount': 1 values are above 4 and count as that" in note for note in log.notes] == [
+    assert ["'amount': 4 values are above 4 and count as that" in note for note in log.notes] == [
         True
     ]
 
@@ -203,7 +205,8 @@ def test_times_of_several_offsets_are_put_in_their_true_order(read):
             "b,2022-03-01 09:00:00.5,x,1,,1",
             "c,2022-03-01 08:30:00Z,x,1,,1",
         ]
-        + [line.replace("2022", "2023") for line in LINES[1:]]
+        + [line.replace("2022", "2023") for line in LINES[1:]],
+        clock="UTC",
     )
     assert column(log, "time_Hour")[:3].tolist() == [9, 9, 10] and log.row[:3].tolist() == [0, 2, 1]
 
@@ -211,21 +214,25 @@ def test_times_of_several_offsets_are_put_in_their_true_order(read):
 def test_blank_is_zero_and_not_unseen(read):
     log = read(with_line(3, "c0,2022-03-01 09:30,,,,1"))
     assert (log.table[1, :2] == 0).all() and (log.table[:, -4:] == 0).all()
-    assert not log.unseen.any()
+    assert not log.unseen[1, :2].any() and not log.unseen[:, -4:].any()
 
 
 def test_rows_out_of_order_are_sorted_and_noted(read):
-    lines = LINES[:1] + LINES[:0:-1]
-    log, sorted_log = read(lines), read()
-    assert np.array_equal(log.table, sorted_log.table) and np.array_equal(
-        log.time, np.sort(log.time)
-    )
-    assert log.row.tolist() == list(range(39, -1, -1)) and sorted_log.row.tolist() == list(
-        range(40)
-    )
-    assert [note for note in log.notes if note not in sorted_log.notes] == log.notes[
-        :1
-    ] and "sorted" in log.notes[0]
+    half = [*LINES[21:], *LINES[1:21]]
+    log, sorted_log = read(LINES[:1] + half), read()
+    assert np.array_equal(log.table, sorted_log.table)
+    assert np.array_equal(log.time, np.sort(log.time))
+    assert log.row.tolist() == [*range(20, 40), *range(20)]
+    assert sorted_log.row.tolist() == list(range(40))
+    (more,) = [note for note in log.notes if note not in sorted_log.notes]
+    assert "sorted" in more
+
+
+def test_a_file_from_new_to_old_is_read_from_the_bottom_up(read):
+    lines = [line.replace(" 09:", " 08:") for line in LINES]  # two events of each moment
+    log, upward = read(lines), read(LINES[:1] + lines[:0:-1])
+    assert np.array_equal(log.table, upward.table) and np.array_equal(log.time, upward.time)
+    assert upward.row.tolist() == list(range(39, -1, -1))
 
 
 def test_rows_of_equal_time_keep_their_order(read):
@@ -313,7 +320,7 @@ def test_a_mapping_takes_any_column_and_the_sequence_as_a_key(read):
     own, day, number = (log.key(stream) for stream in log.streams)
     assert (
         (own == np.arange(40) % 8 + 1).all()
-        and (day == np.arange(40) // 4 + 1).all()
+        and (day[:28] == np.arange(28) // 4 + 1).all()
         and (number == own).all()
     )
     assert len(Windows(log, TRAIN, 5, 3)) > 0
@@ -437,3 +444,92 @@ def check_log(path: Path) -> None:
 def test_a_log_spoilt_at_random_is_refused_or_read_whole(tmp_path, number):
     text = "\n".join(LINES) + "\n"
     try_many(tmp_path / "log.csv", text, r"[^,\n]*", check_log, number)
+
+
+# -- times that mean something on any log, spans, and numbers of any scale
+
+WEEK = {"time": {"column": "when", "kind": "time", "parts": ["Weekday", "HourOfWeek"]}}
+ELAPSED_TIMES = {"time": {"column": "when", "kind": "time", "parts": ["SinceLast", "SinceFirst"]}}
+WHAT = {"what": {"column": "what", "size": 8}}
+CASE = {"streams": {"case": "case"}}
+
+
+def test_weekday_and_hour_of_the_week_are_those_of_the_clock_on_the_wall(read):
+    # 2022-03-07 is a Monday; at 00:30 on the wall it is still Sunday in UTC
+    lines = LINES[:1] + [
+        f"c{i % 4},2022-03-{7 + i // 24:02d}T{i % 24:02d}:30+01:00,pay,1,,1" for i in range(96)
+    ]
+    log = read(lines, categories=WHAT | WEEK, **CASE)
+    assert column(log, "time_Weekday")[:48].tolist() == [1] * 24 + [2] * 24
+    assert column(log, "time_HourOfWeek")[:48].tolist() == list(range(1, 49))
+    in_utc = read(lines, categories=WHAT | WEEK, clock="UTC", **CASE)
+    assert column(in_utc, "time_Weekday")[:2].tolist() == [7, 1]
+    assert log.time[0] == in_utc.time[0]  # the order is of UTC, whatever the clock
+
+
+def test_time_since_the_last_and_the_first_event_doubles_from_bin_to_bin(read):
+    waits = [0, 0.5, 1, 2, 3, 4, 3600, 86400]
+    moments = pd.Timestamp("2022-03-01") + pd.to_timedelta(np.cumsum(waits), "s")
+    lines = LINES[:1] + [
+        f"c{case},{moment + pd.Timedelta(days=case)},pay,1,,1"
+        for case in range(40)
+        for moment in moments
+    ]
+    log = read(lines, categories=WHAT | ELAPSED_TIMES, **CASE)
+    first = log.sequence == 0
+    bins = [int(np.log2(wait)) + 2 if wait >= 1 else 1 for wait in waits]
+    assert column(log, "time_SinceLast")[first].tolist() == [0, *bins[1:]]
+    since = [int(np.log2(wait)) + 2 if wait >= 1 else 1 for wait in np.cumsum(waits)]
+    assert column(log, "time_SinceFirst")[first].tolist() == [0, *since[1:]]
+    assert log.vocabularies["time_SinceLast"][bins[-1]] == 2**16  # seconds, at which it begins
+
+
+def test_a_span_is_the_time_from_one_column_to_another(read):
+    lines = [LINES[0], *(line.replace(",,", ",2022-03-20 08:30,") for line in LINES[1:])]
+    lines[2] = LINES[2]  # without an end
+    log = read(
+        lines, categories=WHAT | {"wait": {"column": ["when", "due"], "kind": "span"}}, **CASE
+    )
+    hours = (pd.Timestamp("2022-03-20 08:30") - pd.DatetimeIndex(log.time)) / pd.Timedelta(hours=1)
+    known = np.arange(len(log)) != 1
+    expected = np.floor(np.log2(np.asarray(hours) * 3600)) + 2
+    seen = known & ~log.unseen[:, 1]
+    assert column(log, "wait")[seen].tolist() == expected[seen].tolist()
+    assert column(log, "wait")[1] == 0 and not log.unseen[1, 1]
+
+
+def test_numbers_below_zero_have_bins_where_the_mapping_says_so(read):
+    lines = with_line(2, "c0,2022-03-01 08:30,ask,-2,,1")
+    refused(lambda: read(lines), "row 2, column 'amount'", "'lowest' of amount", "quantiles")
+    amount = {"column": "amount", "kind": "number", "size": 40, "bin": 0.5, "lowest": -2}
+    log = read(lines, categories=WHAT | {"amount": amount}, **CASE)
+    assert column(log, "amount")[0] == 1 and log.vocabularies["amount"][1] == -2
+    amount = {"column": "amount", "kind": "number", "size": 6, "bin": "quantiles"}
+    log = read(lines, categories=WHAT | {"amount": amount}, **CASE)
+    assert column(log, "amount")[0] == 1 and set(column(log, "amount")) == {1, 2, 3, 4, 5}
+    training = column(log, "amount")[log.part == TRAIN]
+    assert np.bincount(training)[1:5].min() >= 6  # 30 events in four bins, and the greatest alone
+
+
+def test_what_training_never_has_is_unknown_whatever_its_kind(read):
+    log = read(split={"train": 0.5, "validation": 0.25})
+    training = log.part == TRAIN
+    for c, category in enumerate(log.categories):
+        late = set(log.table[~training, c]) - {0}
+        assert late <= set(log.table[training, c]), category.name
+    days = column(log, "time_Day")
+    assert (days[~training] == 0).all() and log.unseen[~training][:, 3].all() and days[0] == 1
+
+
+def test_a_split_by_sequence_draws_whole_sequences_by_its_seed(read):
+    lines = LINES[:1] + [f"c{i % 40},2022-03-{1 + i // 40:02d} 08:00,pay,1,,1" for i in range(400)]
+    logs = [
+        read(lines, split={"by": "sequence", "train": 0.6, "validation": 0.15, "seed": seed})
+        for seed in (0, 0, 1)
+    ]
+    for log in logs:
+        parts = pd.Series(log.part).groupby(log.sequence)
+        assert (parts.nunique() == 1).all() and not log.split_by_time
+        assert np.bincount(parts.first()).tolist() == [24, 6, 10]
+    assert np.array_equal(logs[0].part, logs[1].part)
+    assert not np.array_equal(logs[0].part, logs[2].part)

@@ -19,9 +19,11 @@ from helpers.losses import (
     multi_objective_loss,
 )
 from helpers.reader import read
-from helpers.support.baselines import BASELINES
+from helpers.schema import Category
+from helpers.support.baselines import BASELINES, find_lowest
 from helpers.support.errors import InputError
 from helpers.support.fast import category_losses_fast
+from helpers.support.reports import ACCURACIES
 from helpers.windows import Windows
 
 FORMS = pytest.mark.parametrize(
@@ -130,7 +132,8 @@ class Oracle(torch.nn.Module):
 
 BEST = ["reader_own", "reader"]
 COLUMNS = ["category", "size", "ceiling", *BASELINES, *BEST, "model", "floor"]
-COLUMNS += ["gap", "unknowable", "unread", "accuracy"]
+COLUMNS += ["gap", "unknowable", "unread", "accuracy", *ACCURACIES, "unseen", "unknown"]
+COMPARED = ["best", "error", "accuracy_error", "behind", "names"]
 
 
 def an_evaluation(truth=True) -> Evaluation:
@@ -145,14 +148,14 @@ def test_report_has_its_columns_and_a_last_row_of_means():
     categories = small_log().categories
     for step in (None, 1, STEPS):
         report = evaluation.report(step)
-        assert list(report.columns) == COLUMNS
+        assert list(report.columns) == [*COLUMNS, *COMPARED]
         names = [category.name for category in categories]
         assert report["category"].tolist() == [*names, "mean"]
         sizes = [category.size for category in categories]
         assert report["size"].tolist()[:-1] == sizes
         assert report["size"].isna().iloc[-1]
         rows, mean = report.iloc[:-1], report.iloc[-1]
-        for column in report.columns[2:]:
+        for column in COLUMNS[2:]:
             assert mean[column] == pytest.approx(rows[column].mean())
         ceiling = rows["ceiling"].astype(float)
         assert np.exp(ceiling).tolist() == pytest.approx(rows["size"].tolist())
@@ -182,7 +185,9 @@ def test_report_is_the_mean_over_the_steps_that_count():
     with torch.no_grad():
         logits = small_model()(batch)
     losses = category_losses(logits, batch.target, sizes)
-    right = torch.stack([part.argmax(-1) for part in logits.split(sizes, -1)], -1) == batch.target
+    lowest = find_lowest(small_log())  # what can be an answer
+    parts = [part[..., i:].argmax(-1) + i for part, i in zip(logits.split(sizes, -1), lowest)]
+    right = torch.stack(parts, -1) == batch.target
     baselines, truth = fit_baselines(small_log()), small_truth()
     readers = {"reader": read(windows, truth), "reader_own": read(windows, truth, ["Recipient"])}
 
@@ -199,6 +204,13 @@ def test_report_is_the_mean_over_the_steps_that_count():
         assert report["accuracy"].tolist() == pytest.approx(accuracy, abs=1e-3)
         for name, of_events in (baselines | {"floor": truth.floors}).items():
             assert report[name].tolist() == pytest.approx(mean(of_events[events]), abs=1e-5)
+        for number, name in enumerate(BASELINES):
+            of_each = zip(baselines.fitted, lowest)
+            best = np.stack([one.best(events.numpy(), i)[number] for one, i in of_each], -1)
+            same = mean((best == small_log().table[events]) & ~unseen.numpy())
+            assert report[f"accuracy_{name}"].tolist() == pytest.approx(same)
+        assert report["unseen"].tolist() == pytest.approx(mean(unseen))
+        assert report["unknown"].tolist() == pytest.approx(mean(small_log().table[events] == 0))
         for name, one in readers.items():
             expected = mean(one[:, places][counted.numpy()])
             assert report[name].tolist() == pytest.approx(expected, abs=1e-5)
@@ -219,16 +231,19 @@ def test_where_the_truth_is_not_known_neither_floor_nor_reader_nor_gap_is():
     assert evaluation.deciders is None
     assert list(evaluation.losses) == [*BASELINES, "model"]
     report, unknown = evaluation.report(), [*BEST, "floor", "gap", "unknowable", "unread"]
-    assert list(report.columns) == COLUMNS
+    assert list(report.columns) == [*COLUMNS, *COMPARED]
     assert report[unknown].isna().all(axis=None)
-    assert report[[*BASELINES, "model", "accuracy"]].notna().all(axis=None)
+    known = [*BASELINES, "model", "accuracy", *ACCURACIES, *COMPARED]
+    assert report[known].notna().all(axis=None)
     with pytest.raises(InputError, match="decisions: nobody knows what decided"):
         evaluation.decisions()
 
 
 def test_without_baselines_their_columns_are_empty():
     report = evaluate(small_model(), Windows(small_log(), TEST, SOURCE, STEPS)).report()
-    assert report[list(BASELINES)].isna().all(axis=None) and report["model"].notna().all()
+    unknown = [*BASELINES, *ACCURACIES, "best", "error", "accuracy_error"]
+    assert report[unknown].isna().all(axis=None) and report["model"].notna().all()
+    assert not report["behind"].any()
 
 
 def test_without_the_sequence_s_own_stream_there_is_no_reader_of_it():
@@ -259,3 +274,28 @@ def test_a_value_without_an_integer_of_its_own_never_counts_as_predicted():
     event = windows.batch(windows.origins).event.numpy()[evaluation.counted]
     odd = (event % 2).mean()
     assert evaluation.report()["accuracy"].tolist() == pytest.approx([1, 1 - odd, 1 - odd / 2])
+    assert evaluation.report()["unseen"].tolist() == pytest.approx([0, odd, odd / 2])
+
+
+def test_the_next_event_s_duration_is_forecast_where_a_category_tells_of_it():
+    log = random_log()
+    windows = Windows(log, TEST, 2, 3)
+    assert evaluate(Oracle(), windows).durations is None
+    log.categories[1] = Category("time_SinceLast", 32)
+    windows = Windows(log, TEST, 2, 3)
+    found = evaluate(Constant(), windows, batch_size=7).durations
+    seconds = log.time[windows.target_index(windows.origins)[:, 0]] - log.time[windows.origins]
+    assert found["truth"].tolist() == (seconds / np.timedelta64(1, "s")).tolist()
+    # A half of what is known is bin 3, two to four seconds, a half bin 5, eight to sixteen.
+    expected = np.tile([2 * 2**0.2, 4, 8 * 2**0.8], (len(windows), 1))
+    assert found["model"] == pytest.approx(expected, rel=1e-5)
+
+
+class Constant(torch.nn.Module):
+    """Three quarters: no duration; the rest is bin 3 as likely as bin 5."""
+
+    def forward(self, batch):
+        p = torch.zeros(32)
+        p[0], p[3], p[5] = 0.75, 0.125, 0.125
+        kind = torch.zeros(*batch.counted.shape, 4)
+        return torch.cat([kind, p.log().expand(*batch.counted.shape, 32)], -1)

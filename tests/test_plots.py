@@ -286,11 +286,12 @@ def test_draw_loss_per_epoch(axes, run):
     losses = history.groupby(["measure", "epoch"])["value"].mean()
     train, validation = losses["train"], losses["validation"]
     drawn = read_lines(axes)
-    best = f"best, epoch {validation.idxmin()}"
+    (kept,) = run.epochs().query("best")["epoch"]
+    best = f"best, epoch {kept}"
     assert read_legend(axes) == list(drawn) == ["train", "validation", best]
     assert_draws(drawn["train"], range(6), train)
     assert_draws(drawn["validation"], range(6), validation)
-    assert_draws(drawn[best], [validation.idxmin()], [validation.min()])
+    assert_draws(drawn[best], [kept], [validation[kept]])
     assert_whole(axes.get_xticks())
     assert "nats" in axes.get_ylabel()
 
@@ -416,15 +417,15 @@ def test_draw_category_ladders(evaluation):
     reports, axes = split_questions(evaluation), make_axes(figsize=(16, 8))
     figure = axes.figure
     last = plots.draw_category_ladders(axes, reports)
-    every, following, decided = figure.axes
+    following, every, decided = figure.axes
     assert last is decided
-    titles = ["All steps", "Next event", "Where a habit decides"]
+    titles = ["Next event", "All steps", "Where a habit decides"]
     assert [one.get_title("left") for one in figure.axes] == titles
     figure.canvas.draw()
-    names = read_rows(every)
-    for one, step in ((every, None), (following, 1)):  # in one order, and named once
+    names = read_rows(following)
+    for one, step in ((following, 1), (every, None)):  # in one order, and named once
         assert_rungs(one, evaluation.report(step).set_index("category").loc[names])
-    assert not any(label.get_visible() for label in following.get_yticklabels())
+    assert not any(label.get_visible() for label in every.get_yticklabels())
     streams = [name.split("\n")[0] for name in read_rows(decided)]
     assert_rungs(decided, evaluation.decisions().set_index("stream").loc[streams])
     assert all(one.get_legend() is None for one in figure.axes)
@@ -437,7 +438,7 @@ def test_the_ladders_of_a_log_without_a_simulator_are_two(evaluation):
     reports, axes = split_questions(evaluation), make_axes()
     figure = axes.figure
     plots.draw_category_ladders(axes, reports)
-    assert [one.get_title("left") for one in figure.axes] == ["All steps", "Next event"]
+    assert [one.get_title("left") for one in figure.axes] == ["Next event", "All steps"]
 
 
 def test_draw_category_ranges(axes, run):

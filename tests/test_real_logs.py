@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from own_logs import summarise
+from small import command
 
 from helpers.events import TEST
 from helpers.training import Trainer, read_config
@@ -57,3 +59,13 @@ def test_help_desk_reaches_the_figure_asked_for(tmp_path):
     log["part"] = first.map({True: "train", False: "test"})
     log.to_csv(tmp_path / "helpdesk.csv", index=False)
     assert accuracy(tmp_path / "helpdesk.csv", "helpdesk", tmp_path)["activity"] >= 0.82
+
+
+@pytest.mark.parametrize("log", ["raw/interval_event_log.csv.gz", "helpdesk.csv.gz"])
+def test_one_command_goes_from_a_file_to_a_network_no_worse_than_a_table(tmp_path, log):
+    ended = command(LOGS / log, "--set", f"out={tmp_path / 'run'}", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert "Proposed:" in ended.stdout and "The network is" in ended.stdout
+    found = summarise(pd.read_csv(tmp_path / "run" / "report.csv"))
+    print(found)
+    assert found["kind_model"] >= found["kind_table"] - 0.005

@@ -14,6 +14,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from small import command, write_config
+
+from helpers.support.errors import InputError
+from helpers.training import load_data, read_config
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "helpers").rglob("*.py"))
@@ -163,6 +167,69 @@ def test_what_is_harmless_is_not_refused():
         )
         == []
     )
+
+
+# -- what is printed commands no terminal
+
+HOSTILE = "\x1b[2Jgone\x9b31m \u202eback\x07"
+
+
+def commands_in(text: str) -> list[str]:
+    """What a terminal would obey, but for line ends and a progress bar's return to its start."""
+    return [letter for letter in text if not letter.isprintable() and letter not in "\n\r"]
+
+
+def write_hostile_log(folder: Path, rows: int = 240) -> Path:
+    """A log whose columns and values command a terminal, its mapping and a configuration."""
+    path = write_config(folder, log="log.csv", mapping="mapping.json", epochs=1)
+    columns = ["case", "when", f"what{HOSTILE}", "split"]
+    lines = [",".join(columns)]
+    for i in range(rows):
+        what = f"{HOSTILE} {i % 5 if i % 3 else i}"
+        lines.append(f"c{i % 20},2024-01-{1 + i // 24:02d} {i % 24:02d}:00,{what},{i % 20 // 8}")
+    (folder / "log.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    what = {"column": f"what{HOSTILE}", "size": 9}
+    mapping = {"sequence": "case", "time": "when", "categories": {"what": what}}
+    (folder / "mapping.json").write_text(json.dumps(mapping | {"streams": {"what": "what"}}))
+    return path
+
+
+def test_a_command_prints_nothing_of_a_log_that_would_command_a_terminal(tmp_path):
+    ran = command(write_hostile_log(tmp_path), cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert r"\x1b[2Jgone\x9b31m \u202eback\x07" in ran.stdout  # of a note
+    assert commands_in(ran.stdout + ran.stderr) == []
+
+
+FAULTS = {
+    "a time": lambda log, mapping: (log.replace("2024-01-01 03:00", HOSTILE), mapping),
+    "a column": lambda log, mapping: (log.replace(f"what{HOSTILE}", "gone"), mapping),
+    "a value of no part": lambda log, mapping: (
+        log.replace(",0\n", f",{HOSTILE}\n", 1),
+        mapping | {"split": {"by": "split", "train": ["0", "1"], "test": ["2"]}},
+    ),
+    "a category": lambda log, mapping: (
+        log,
+        mapping | {"categories": {HOSTILE: mapping["categories"]["what"]}},
+    ),
+    "a stream": lambda log, mapping: (log, mapping | {"streams": {HOSTILE: "what"}}),
+    "a key": lambda log, mapping: (log, mapping | {"streams": {"what": HOSTILE}}),
+    "a key that is not known": lambda log, mapping: (log, mapping | {HOSTILE: 1}),
+    "a sequence": lambda log, mapping: (log, mapping | {"sequence": HOSTILE}),
+}
+
+
+@pytest.mark.parametrize("spoil", FAULTS.values(), ids=FAULTS)
+def test_no_refusal_commands_a_terminal(tmp_path, spoil):
+    path = write_hostile_log(tmp_path)
+    log, mapping = tmp_path / "log.csv", tmp_path / "mapping.json"
+    text, settings = spoil(log.read_text(encoding="utf-8"), json.loads(mapping.read_text()))
+    log.write_text(text, encoding="utf-8")
+    mapping.write_text(json.dumps(settings))
+    with pytest.raises(InputError) as caught:
+        load_data(read_config(path))
+    assert "back" in str(caught.value)
+    assert commands_in(str(caught.value)) == []
 
 
 OFFLINE = """

@@ -216,6 +216,7 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(stop, tmp_path):
     settings = dict(
         epochs=3,
         dropout=0.2,
+        hide=0.1,
         shuffle=True,
         schedule="cosine",
         grad_accum=2,
@@ -337,9 +338,24 @@ def test_a_run_is_watched_batch_by_batch():
     seen = []
     run = small_run(step_decay=1.0, watch=lambda *told: seen.append(told)).fit()
     assert [number for number, _ in seen] == list(range(10))  # two epochs of five
-    assert run.epochs()["train"].tolist() == pytest.approx(
-        [np.mean([loss for _, loss in seen[:5]]), np.mean([loss for _, loss in seen[5:]])]
-    )
+    windows = run.data.windows[TRAIN]
+    steps = [int(windows.count(origins).sum()) for origins in order_batches(windows, run.config, 0)]
+    losses = np.reshape([loss for _, loss in seen], (2, 5))
+    assert run.epochs()["train"].tolist() == pytest.approx(list(losses @ steps / sum(steps)))
+
+
+@pytest.mark.parametrize("changes", [{}, {"grad_accum": 2, "step_decay": 1.0}])
+def test_the_train_loss_is_a_mean_over_all_steps_that_count(changes):
+    run = small_run(learning_rate=0.0, batches=4, shuffle=True, **changes)
+    windows, one = run.data.windows[TRAIN], small_run(batches=4)
+    batches = order_batches(windows, run.config, 0)
+    steps = [windows.count(origins).sum().item() for origins in batches]
+    assert len(set(steps)) > 1  # or a mean of means would be the same
+    run.epoch()
+    told = evaluate(one.model, windows, origins=np.concatenate(batches))
+    expected = told.losses["model"][told.counted].mean(0)
+    table = run.table().query("measure == 'train'")
+    assert table["value"].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
 
 
 def test_another_network_is_trained_in_the_place_of_ours():
@@ -548,7 +564,7 @@ def test_a_finished_run_is_trained_where_there_is_none(config_file, trained, tmp
     assert (tmp_path / "run" / CHECKPOINT).is_file()
     assert same(
         copy_weights(run.model),
-        copy_weights(Trainer(read_config(config_file()), run.data, progress=False).fit().model),
+        copy_weights(Trainer(run.config.change(out=None), run.data, progress=False).fit().model),
     )
 
 
@@ -571,7 +587,8 @@ def test_an_interrupted_run_is_finished_from_where_it_stopped(config_file, train
     save_run(run)
     trained.clear()
     finished = finished_run(config_file())
-    assert trained == [1] and same(copy_weights(finished.model), copy_weights(run.fit().model))
+    assert trained == [1]
+    assert same(copy_weights(finished.model), copy_weights(run.fit(replace=True).model))
 
 
 @pytest.mark.parametrize(
@@ -590,7 +607,8 @@ def test_a_run_of_another_configuration_is_trained_anew_with_a_note(
     run, said = finished_run(config_file(**change)), capsys.readouterr().out
     assert trained == [0, 1]
     assert note in said and "not used" in said and str(tmp_path / "run" / CHECKPOINT) in said
-    unspoiled = Trainer(read_config(config_file(**change)), run.data, progress=False).fit()
+    assert f"{tmp_path / 'run'}: holds a run of 2 epochs, which is replaced" in said
+    unspoiled = Trainer(run.config.change(out=None), run.data, progress=False).fit()
     assert same(copy_weights(run.model), copy_weights(unspoiled.model))
     trained.clear()
     assert (

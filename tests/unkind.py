@@ -16,7 +16,7 @@ from matplotlib.text import Text
 from small import SOURCE, STEPS, small_run
 
 from helpers.events import TEST, TRAIN, VALIDATION, Log, read_log
-from helpers.schema import LogMapping, Source, Stream
+from helpers.schema import Category, LogMapping, Source, Stream
 from helpers.training import Data, Trainer
 from helpers.windows import Windows
 
@@ -49,16 +49,16 @@ def unkind_log(folder: Path) -> Log:
         }
     )
     frame.to_csv(folder / "log.csv", index=False)
-    categories = {name: Source(column=f"column {name}") for name in UNKIND}
-    log = read_log(
-        folder / "log.csv",
-        LogMapping(
-            sequence="<i>who</i>", time="when", categories=categories, streams={"any": UNKIND[0]}
-        ),
-    )
-    log.streams = [
-        Stream(name, name) for name in UNKIND
-    ]  # a mapping refuses some of these as a stream's name
+    categories = {f"number {i}": Source(column=f"column {UNKIND[i]}") for i in range(len(UNKIND))}
+    streams = {"any": "number 0"}
+    mapping = LogMapping(sequence="<i>who</i>", time="when", categories=categories, streams=streams)
+    log = read_log(folder / "log.csv", mapping)
+    # A mapping refuses some of these as names.
+    log.categories = [
+        Category(name, category.size) for name, category in zip(UNKIND, log.categories, strict=True)
+    ]
+    log.vocabularies = dict(zip(UNKIND, log.vocabularies.values(), strict=True))
+    log.streams = [Stream(name, name) for name in UNKIND]
     return log
 
 

@@ -44,6 +44,13 @@ from helpers.checks.training_report import (
     made_up_report,
     other_categories,
 )
+from helpers.checks.your_own_log import (
+    interval_holds,
+    misread,
+    order_one,
+    unseen_share,
+    worth_using,
+)
 
 __all__ = [
     # 00_start_here
@@ -89,4 +96,10 @@ __all__ = [
     "other_categories",
     "made_up_report",
     "diagnose",
+    # 09_your_own_log
+    "order_one",
+    "unseen_share",
+    "interval_holds",
+    "worth_using",
+    "misread",
 ]

@@ -5,21 +5,28 @@ All is of one category, and of an event given those before it in its sequence.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from itertools import product
 
 import numpy as np
+import pandas as pd
 
-BASELINES = ("marginal", "copy_last", "markov", "look_back")
+BASELINES = ("marginal", "copy_last", "markov", "back_off", "look_back")
+MARKOV = 2  # so many tables, each with the one before it as its prior, make markov
+ORDER = 3  # so many events before the event does back_off look at
 # How many observations a baseline's back-off may count for.
 PRIOR_WEIGHTS = (0.001, 0.01, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
 LOOK_WEIGHTS = (1, 10, 100)  # the same, of the table that looks back
 LOOKED_AT = 12  # kinds of event, the most frequent, that one may look back to
+CANDIDATES = 2**22  # values that are compared at a time, in the search for the most likely
 
 
 class Past:
     """What came before each event of a log in its sequence. Each is (events,).
 
     kind: the kind of event; before: the event before, -1 for a sequence's first
+    back: the event before, the one before that and so on, ORDER of them, -1 where there is none
     last: kind -> the last event of that kind before, -1 where there is none
     counted: (events,) bool, the events that tell which kinds are frequent
     """
@@ -31,6 +38,10 @@ class Past:
         places = np.arange(len(order))
         self.before = np.empty(len(order), int)
         self.before[order] = np.where(places > first, np.roll(order, 1), -1)
+        self.back = [self.before]
+        for _ in range(ORDER - 1):
+            last = self.back[-1]
+            self.back.append(np.where(last >= 0, self.before[last], -1))
         kinds, numbers = np.unique(kind[counted], return_counts=True)
         self.last = {}
         for one in kinds[np.argsort(-numbers, kind="stable")][:LOOKED_AT]:
@@ -58,10 +69,24 @@ class Table:
         place = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
         return np.where(keys[place] == wanted, numbers[place], 0)
 
+    def count(self, context: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How often each value followed its context, and how often anything did."""
+        together = self.look_up(self.pairs, context * self.size + value)
+        return together, self.look_up(self.contexts, context)
+
     def p(self, context: np.ndarray, value: np.ndarray, prior: np.ndarray, weight: float):
         """With a prior worth `weight` observations (a Dirichlet's mean): the shape of `value`."""
-        together = self.look_up(self.pairs, context * self.size + value)
-        return (together + weight * prior) / (self.look_up(self.contexts, context) + weight)
+        together, seen = self.count(context, value)
+        return (together + weight * prior) / (seen + weight)
+
+    def list_values(self, context: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Every value that followed each of the contexts: whose it is, a place there, and it."""
+        keys, _ = self.pairs
+        start, end = np.searchsorted(keys, [context * self.size, (context + 1) * self.size])
+        numbers = end - start
+        whose = np.repeat(np.arange(len(context)), numbers)
+        skipped = np.repeat(np.cumsum(numbers) - end, numbers)
+        return whose, keys[np.arange(len(whose)) - skipped] % self.size
 
 
 class CategoryBaseline:
@@ -72,6 +97,8 @@ class CategoryBaseline:
     markov     how often each value follows the value and the kind of event before, backed off to
                how often it follows that value, and that to copy_last (Dirichlet priors, MacKay and
                Peto 1995)
+    back_off   how often each value follows the values and kinds of the ORDER events before, backed
+               off to those of one event less, and so on to markov
     look_back  how often each value follows the kind of event before and the value that the sequence
                had at its last event of one kind, such as its last break's end, backed off to
                markov; which kind, or whether to look back at all, is chosen for each kind before
@@ -81,74 +108,223 @@ class CategoryBaseline:
 
     def __init__(self, past: Past, value: np.ndarray, training: np.ndarray, size: int):
         self.past, self.value, self.size = past, value.astype(int), size
+        self.contexts = self.list_contexts()
         # Weights and looks are chosen on the last tenth, then all is counted.
         cut = max(1, int(0.9 * len(training)))
         held_out = training[cut:] if cut < len(training) else training
         self.count(training[:cut])
-        pairs = self.pairs(held_out)
-        choices = product(PRIOR_WEIGHTS, PRIOR_WEIGHTS)
-        self.weights = min(choices, key=lambda two: -np.log(self.markov(*pairs, *two)).mean())
+        self.choose_weights(held_out)
         self.choose_looks(training[:cut], held_out)
         self.count(training)
 
-    def pairs(self, events: np.ndarray) -> np.ndarray:
-        """The kind of the event before, its value, and the event's: (3, events)."""
-        before = self.past.before[events]
-        return np.stack([self.past.kind[before], self.value[before], self.value[events]])
+    def list_contexts(self) -> list[np.ndarray]:
+        """What each table knows of each event, as a number: (events,) each.
+
+        First the value before, then value and kind of the event before, of the two before, and so
+        on. Numbered anew at each step, since products of so many sizes would run over.
+        """
+        itself = number(self.past.kind * self.size + self.value)
+        contexts, so_far = [self.value[self.past.before]], 0
+        for back in self.past.back:
+            there = np.where(back >= 0, itself[back] + 1, 0)  # 0 where the sequence had not begun
+            so_far = number(so_far * (itself.max() + 2) + there)
+            contexts.append(so_far)
+        return contexts
 
     def count(self, events: np.ndarray) -> None:
-        kind, before, value = self.pairs(events)
+        value, before = self.value[events], self.value[self.past.before[events]]
         seen = np.bincount(value, minlength=self.size)
         self.marginal = (seen + 0.5) / (len(value) + 0.5 * self.size)
         self.stay = find_share(value == before, self.marginal[value])
-        self.after_value = Table(before, value, self.size)
-        self.after_both = Table(kind * self.size + before, value, self.size)
+        self.tables = [Table(context[events], value, self.size) for context in self.contexts]
         self.counted = events
+
+    def choose_weights(self, held_out: np.ndarray) -> None:
+        """Chooses what the prior of each table is worth: markov's two together, then the others."""
+        value = self.value[held_out]
+        counts = [
+            table.count(context[held_out], value)
+            for table, context in zip(self.tables, self.contexts, strict=True)
+        ]
+        copy_last = self.copy_last(held_out, value)
+
+        def loss(weights: tuple) -> float:
+            p = copy_last
+            for (together, seen), weight in zip(counts, weights, strict=False):
+                p = (together + weight * p) / (seen + weight)
+            return -np.log(p).mean()
+
+        self.weights = min(product(PRIOR_WEIGHTS, PRIOR_WEIGHTS), key=loss)
+        while len(self.weights) < len(self.tables):
+            self.weights = min(((*self.weights, one) for one in PRIOR_WEIGHTS), key=loss)
 
     def choose_looks(self, counted: np.ndarray, held_out: np.ndarray) -> None:
         """Chooses for each kind of event before: which kind to look back to, and the weight."""
-        kind, _, _ = pairs = self.pairs(held_out)
-        markov = self.markov(*pairs, *self.weights)
+        value, kind = self.value[held_out], self.past.kind[self.past.before[held_out]]
+        markov = self.p(held_out, value, MARKOV)
         options: list = [None]  # not to look back
         losses = [np.bincount(kind, -np.log(markov))]  # a sum for each kind before
-        for option in product(self.past.last, LOOK_WEIGHTS):
-            p = self.look(*option, counted, held_out, markov)
-            options.append(option)
-            losses.append(np.bincount(kind, -np.log(p)))
+        for back_to in self.past.last:
+            context, table = self.look(back_to, counted)
+            for weight in LOOK_WEIGHTS:
+                p = table.p(context[held_out], value, markov, weight)
+                options.append((back_to, weight))
+                losses.append(np.bincount(kind, -np.log(p)))
         best = np.argmin(losses, axis=0)
         self.looks = {before: options[i] for before, i in enumerate(best) if options[i]}
 
-    def look(self, kind: int, weight: float, counted, events, prior: np.ndarray) -> np.ndarray:
-        """p of these events' values, given the kind before and the value at the last of `kind`."""
+    def look(self, kind: int, counted: np.ndarray) -> tuple[np.ndarray, Table]:
+        """The kind before and the value at the last of `kind`, as a number, and their table."""
         last = self.past.last[kind]
         looked = np.where(last >= 0, self.value[last], 0)
         context = self.past.kind[self.past.before] * self.size + looked
-        table = Table(context[counted], self.value[counted], self.size)
-        return table.p(context[events], self.value[events], prior, weight)
+        return context, Table(context[counted], self.value[counted], self.size)
 
-    def copy_last(self, before: np.ndarray, value: np.ndarray) -> np.ndarray:
-        return self.stay * (value == before) + (1 - self.stay) * self.marginal[value]
+    def list_looks(self) -> Iterator[tuple[int, np.ndarray, Table, float]]:
+        """Of each kind before from which one looks back: it, contexts, table and weight."""
+        kind = self.past.kind[self.past.before[self.counted]]
+        for kind_before, (back_to, weight) in self.looks.items():
+            yield kind_before, *self.look(back_to, self.counted[kind == kind_before]), weight
 
-    def markov(self, kind, before, value, weight_value: float, weight_both: float) -> np.ndarray:
-        prior = self.copy_last(before, value)
-        prior = self.after_value.p(before, value, prior, weight_value)
-        return self.after_both.p(kind * self.size + before, value, prior, weight_both)
+    # -- what they expect: `events` tell what came before, `value` is what is asked about
+
+    def copy_last(self, events: np.ndarray, value: np.ndarray) -> np.ndarray:
+        same = value == self.value[self.past.before[events]]
+        return self.stay * same + (1 - self.stay) * self.marginal[value]
+
+    def p(self, events: np.ndarray, value: np.ndarray, depth: int) -> np.ndarray:
+        """By the first so many tables: MARKOV of them are markov, all of them back_off."""
+        return self.deepen(self.copy_last(events, value), events, value, 0, depth)
+
+    def deepen(self, p: np.ndarray, events, value, done: int, depth: int) -> np.ndarray:
+        """The same from what `done` tables say, which is the next one's prior."""
+        for i in range(done, depth):
+            p = self.tables[i].p(self.contexts[i][events], value, p, self.weights[i])
+        return p
+
+    def p_looking(self, events, value, context: np.ndarray, table: Table, weight: float):
+        """By a table of `look`, with markov as its prior."""
+        return table.p(context[events], value, self.p(events, value, MARKOV), weight)
 
     def losses(self) -> np.ndarray:
         """-ln p of every event of the log by each of BASELINES: (baselines, events) nats.
 
         Of a sequence's first event, which nothing comes before, all give the marginal's.
         """
-        events = np.arange(len(self.value))
-        kind, before, value = pairs = self.pairs(events)
-        marginal, markov = self.marginal[value], self.markov(*pairs, *self.weights)
+        events, value = np.arange(len(self.value)), self.value
+        marginal, copy_last = self.marginal[value], self.copy_last(events, value)
+        markov = self.deepen(copy_last, events, value, 0, MARKOV)
+        back_off = self.deepen(markov, events, value, MARKOV, len(self.tables))
         look_back = markov.copy()
-        for kind_before, option in self.looks.items():
-            some = events[kind == kind_before]
-            counted = self.counted[self.past.kind[self.past.before[self.counted]] == kind_before]
-            look_back[some] = self.look(*option, counted, some, markov[some])
-        each = np.stack([marginal, self.copy_last(before, value), markov, look_back])
+        for kind, context, table, weight in self.list_looks():
+            some = events[self.past.kind[self.past.before] == kind]
+            look_back[some] = table.p(context[some], value[some], markov[some], weight)
+        each = np.stack([marginal, copy_last, markov, back_off, look_back])
         return -np.log(np.where(self.past.before >= 0, each, marginal))
+
+    def best(self, events: np.ndarray, lowest: int = 0) -> np.ndarray:
+        """The most likely value of these events by each of BASELINES: (baselines, events).
+
+        Of values from `lowest` on, and of those that are equally likely it is the lowest.
+        """
+
+        def allowed(p):  # events and values -> probabilities
+            return lambda events, value: np.where(value >= lowest, p(events, value), 0)
+
+        before = self.past.before[events]
+        marginal = np.full(len(events), self.marginal[lowest:].argmax() + lowest)
+        same = self.value[before]
+        copied, other = (allowed(self.copy_last)(events, value) for value in (same, marginal))
+        copy = (copied > other) | ((copied == other) & (same < marginal))
+        found = [np.where(copy, same, marginal)]
+        for depth, (table, context) in enumerate(zip(self.tables, self.contexts, strict=True), 1):
+            p = allowed(partial(self.p, depth=depth))
+            found.append(self.search(events, found[-1], context, context, table, p))
+        copy_last, markov, back_off = found[0], found[MARKOV], found[-1]
+        look_back = markov.copy()
+        of_markov = self.contexts[MARKOV - 1]
+        for kind, context, table, weight in self.list_looks():
+            some = self.past.kind[before] == kind
+            known = number(context) * (of_markov.max() + 1) + of_markov
+            p = allowed(partial(self.p_looking, context=context, table=table, weight=weight))
+            look_back[some] = self.search(events[some], markov[some], known, context, table, p)
+        each = np.stack([marginal, copy_last, markov, back_off, look_back])
+        return np.where(before >= 0, each, marginal)
+
+    def search(self, events, below, known, context, table: Table, p) -> np.ndarray:
+        """The most likely value of each event by a table, where `below` is its prior's.
+
+        A value that never followed a context is as likely as the prior makes it. So only those that
+        did, and the prior's most likely, need comparing; and once for all events of which the same
+        is `known`.
+
+        known, context: of the whole log, what table and prior know together, and the table alone;
+        p: from events and values to their probabilities
+        """
+        _, firsts, every = np.unique(known[events], return_index=True, return_inverse=True)
+        events, below, found = events[firsts], below[firsts], [below[:0]]
+        most = max(1, CANDIDATES // self.size)
+        for start in range(0, len(events), most):
+            some, prior = events[start : start + most], below[start : start + most]
+            whose, value = table.list_values(context[some])
+            whose = np.concatenate([whose, np.arange(len(some))])
+            value = np.concatenate([value, prior])
+            found.append(pick_greatest(p(some[whose], value), whose, value))
+        return np.concatenate(found)[every]
+
+
+def pick_greatest(p: np.ndarray, whose: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """The value of the greatest p of each, the lowest of equals; `whose` has all from 0 on."""
+    greatest = np.zeros(whose.max() + 1)
+    np.maximum.at(greatest, whose, p)
+    equals = p == greatest[whose]
+    best = np.full(len(greatest), value.max())
+    np.minimum.at(best, whose[equals], value[equals])
+    return best
+
+
+def number(context: np.ndarray) -> np.ndarray:
+    """Each different number as a number from 0 on."""
+    return pd.factorize(context)[0]
+
+
+class Baselines(dict):
+    """What the tables lose on each event of a log: name -> (events, C) float32 nats.
+
+    log: a `Log`; past and training: of it, see `CategoryBaseline`
+    """
+
+    def __init__(self, past: Past, log, training: np.ndarray):
+        self.log = log
+        self.fitted = [
+            CategoryBaseline(past, value, training, category.size)
+            for value, category in zip(log.table.T, log.categories, strict=True)
+        ]
+        losses = [one.losses().astype(np.float32) for one in self.fitted]
+        super().__init__(zip(BASELINES, np.stack(losses, -1), strict=True))
+
+    def find_right(self, event: np.ndarray) -> dict[str, np.ndarray]:
+        """Whether the most likely value of these events is the true one: name -> (..., C) bool.
+
+        event: (...), `len(log)` for none, which is False, as is a true value without an integer
+        """
+        events = np.unique(event[event < len(self.log.table)])
+        right = np.zeros((len(BASELINES), len(self.log.table) + 1, len(self.fitted)), bool)
+        lowest = find_lowest(self.log)
+        for c, one in enumerate(self.fitted):
+            best, named = one.best(events, lowest[c]), ~self.log.unseen[events, c]
+            right[:, events, c] = (best == one.value[events]) & named
+        return {name: each[event] for name, each in zip(BASELINES, right, strict=True)}
+
+
+def find_lowest(log) -> np.ndarray:
+    """The lowest value of each category that can be the answer to what comes: (C,), 0 or 1.
+
+    Where no training event is blank, 0 stands for rare values alone, and is no answer.
+    """
+    training = log.part == 0
+    blank = (log.table[training] == 0) & ~log.unseen[training]
+    return np.where(blank.any(0), 0, 1)
 
 
 def find_share(same: np.ndarray, otherwise: np.ndarray) -> float:

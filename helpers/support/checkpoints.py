@@ -14,16 +14,22 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from helpers.support import workers
-from helpers.support.errors import InputError
+from helpers.support.errors import InputError, in_one_line
 from helpers.support.files import lock_folder, replace_file
 
+NAME = "checkpoint.safetensors"
+# Keys that say where something lies or runs. A log and a mapping are known by what they hold.
+PLACES = {"log", "mapping", "model_checkpoint", "start_from", "out", "device"}
+SHAPES = ("src_seq_len", "tgt_seq_len", "id_category_size", "model", "tied", "streams")
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps of each parameter
 
 
@@ -97,11 +103,50 @@ def best_epoch(run) -> Iterator[None]:
 
 
 @contextmanager
-def own_folder(run) -> Iterator[bool]:
-    """Whether this process writes the run's folder; nobody else writes there meanwhile."""
+def own_folder(run, replace: bool = False) -> Iterator[bool]:
+    """Whether this process writes the run's folder; nobody else writes there meanwhile.
+
+    An InputError says how to go on where another run lies there that is not to be replaced.
+    """
     writes = bool(run.config.out) and workers.get_rank() == 0
     with lock_folder(Path(run.config.out)) if writes else nullcontext():
+        if writes:
+            look_for_another(run, replace)
         yield writes
+
+
+def find_run(out: str | Path) -> Path | None:
+    """The checkpoint of the run that lies in a folder."""
+    path = Path(out) / NAME
+    return path if os.path.exists(path) else None  # Path.exists fails where a name is too long
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """What tells a file from another that takes its place."""
+    about = path.stat()
+    return about.st_ino, about.st_mtime_ns
+
+
+def look_for_another(run, replace: bool) -> None:
+    path = find_run(run.config.out)
+    if path is None or stamp(path) in run.stamps:
+        return
+    what = f"{path.parent}: holds {tell_run(path)}"
+    if not replace:
+        raise InputError(
+            f"{what}; go on with it by --go-on (in Python: model_checkpoint='{path}'), replace it "
+            f"by --replace (in Python: fit(replace=True)), or name another folder as 'out'"
+        )
+    if run.progress:
+        tqdm.write(in_one_line(f"{what}, which is replaced"))
+
+
+def tell_run(path: Path) -> str:
+    try:
+        epochs = int(read_checkpoint(path)[1]["epochs_done"])
+    except (InputError, KeyError, ValueError):
+        return "a checkpoint that cannot be read"
+    return f"a run of {epochs} epoch{'s' * (epochs != 1)}"
 
 
 def save_run(run) -> None:
@@ -124,10 +169,14 @@ def save_run(run) -> None:
         "config": json.dumps(identify(run)),
         "history": json.dumps(state.history),
         "epochs_done": str(state.epochs_done),
+        "kept": str(run.choose_epoch(state.history)[0]),
     }
-    replace_file(
-        out / "checkpoint.safetensors", lambda path: write_tensors(path, state.tensors, about)
-    )
+
+    def write(path: Path) -> None:
+        write_tensors(path, state.tensors, about)
+        run.stamps.add(stamp(path))  # which it keeps in its place
+
+    replace_file(out / NAME, write)
     run.saved = run.epochs_done
 
 
@@ -139,13 +188,26 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, str])
 
 
 def identify(run) -> dict:
-    """What must be the same for a checkpoint to be resumed: all but where it lies and runs."""
-    config = run.config.model_dump(exclude={"model_checkpoint", "out", "device"})
-    log, checksum = run.data.log, 0
-    words = repr([log.categories, log.streams, list(log.vocabularies.values())])
-    for part in (log.table, log.sequence, log.part, words.encode()):  # what windows hold and mean
+    """What must be the same for a checkpoint to be resumed: all but where something lies or runs.
+
+    The log, its mapping and the weights to start from are known by checksums of what they hold.
+    """
+    config, log, checksum = run.config.model_dump(exclude=PLACES), run.data.log, 0
+    words = repr([log.categories, log.streams, list(log.vocabularies.values())]).encode()
+    for part in (log.table, log.sequence, log.part, words):  # what windows hold and mean
         checksum = zlib.crc32(part, checksum)
-    return config | {"checksum of the log": checksum}
+    return config | {
+        "checksum of the log": checksum,
+        "checksum of its values": zlib.crc32(words),
+        "split by time": log.split_by_time,
+        "start_from": run.start,
+    }
+
+
+def read_identity(run, about: dict[str, str], ours: dict) -> dict:
+    """What a checkpoint says of its run; keys that older versions had not are taken to be alike."""
+    alike = {key: ours[key] for key in ("checksum of its values", "split by time")}
+    return type(run.config)().model_dump() | alike | json.loads(about["config"])
 
 
 def load_run(run, path: str | Path) -> None:
@@ -155,17 +217,21 @@ def load_run(run, path: str | Path) -> None:
     """
     path = Path(path)
     tensors, about = read_checkpoint(path)
+    ours = json.loads(json.dumps(identify(run)))
     try:
-        theirs = type(run.config)().model_dump() | json.loads(about["config"])
+        theirs = read_identity(run, about, ours)
         history, done = json.loads(about["history"]), int(about["epochs_done"])
         rows = [(row["epoch"], row["measure"], row["name"]) for row in history]
         values = [row["value"] for row in history]
+        kept = int(about["kept"]) if "kept" in about else None
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: a safetensors file, but not a checkpoint of this package "
             f"({type(error).__name__}: {error}); start anew or use another"
         ) from None
-    check_identity(path, theirs, json.loads(json.dumps(identify(run))))
+    if run.config.model_checkpoint:  # asked for by its name: what it started from is behind it
+        ours["start_from"] = theirs["start_from"]
+    check_identity(path, theirs, ours)
     expected = [(epoch, *named) for epoch in range(done) for named in run.list_measures()]
     finite = all(type(value) is float and math.isfinite(value) for value in values)
     if rows != expected or not finite:
@@ -174,26 +240,69 @@ def load_run(run, path: str | Path) -> None:
             f"start anew or use another"
         )
     check_tensors(path, tensors, run.model)
+    if done:
+        check_choice(path, kept, *run.choose_epoch(history))
     put_state(run, State(tensors, history, done))
-    run.saved = done
+    run.saved, run.start = done, theirs["start_from"]
+    run.stamps.add(stamp(path))
+
+
+def check_choice(path: Path, kept: int | None, chosen: int, losses: np.ndarray) -> None:
+    """Refuses best weights of another epoch than the history, losses (epochs, C), chooses."""
+    if kept is None:  # an older version wrote it, which chose by the plain mean
+        kept = int(losses.mean(1).argmin())
+    if kept != chosen:
+        raise InputError(
+            f"{path}: its best weights are those of epoch {kept}, and epoch {chosen} is the one "
+            f"to keep; start anew"
+        )
+
+
+def load_weights(run, path: str | Path) -> None:
+    """Starts a fresh run from the best weights of another one's checkpoint.
+
+    An InputError says what differs, where they do not fit.
+    """
+    path, ours = Path(path), identify(run)
+    tensors, about = read_checkpoint(path, "start_from")
+    try:
+        theirs = read_identity(run, about, ours)
+    except (KeyError, TypeError, ValueError):
+        raise InputError(
+            f"{path}: a safetensors file, but not a checkpoint of this package; use another"
+        ) from None
+    best = {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("best.")}
+    fits = describe(best) == describe(dict(run.model.named_parameters()))
+    if not fits:
+        check_identity(path, theirs, {key: ours[key] for key in SHAPES})
+    if not fits or theirs["checksum of its values"] != ours["checksum of its values"]:
+        raise InputError(
+            f"{path}: belongs to another log or mapping, whose categories, values or streams are "
+            f"not the same; use those it was trained with"
+        )
+    check_finite(path, best)
+    put_weights(run.model, best)
+    run.best, run.start = copy_weights(run.model), 0
+    for name in sorted(best):
+        run.start = zlib.crc32(best[name].numpy(), run.start)
 
 
 def load_first(run, folders: list[Path]) -> None:
     """Takes up the checkpoint of the first folder that has one that fits; says why it is not."""
     for folder in folders:
-        path = folder / "checkpoint.safetensors"
-        if path.exists():
+        if path := find_run(folder):
             try:
                 return load_run(run, path)
             except InputError as error:
                 print(f"{error}; not used")
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_checkpoint(
+    path: Path, key: str = "model_checkpoint"
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Its tensors, and what it says beside them; `key` is the configuration's that names it."""
     if not os.path.isfile(path):
-        raise InputError(
-            f"{path}: no such checkpoint; correct 'model_checkpoint' or set it to null"
-        )
+        raise InputError(f"{path}: no such checkpoint; correct '{key}' or set it to null")
     try:
         with safe_open(path, "pt", device="cpu") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -206,12 +315,21 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def check_identity(path: Path, theirs: dict, ours: dict) -> None:
     for key in ours:
-        if theirs.get(key) != ours[key]:
-            raise InputError(
-                f"{path}: belongs to another configuration: '{key}' is "
-                f"{json.dumps(theirs.get(key)):.100} there and {json.dumps(ours[key]):.100} here; "
-                f"use the configuration it was trained with"
+        if theirs.get(key) == ours[key]:
+            continue
+        remedy = "use the configuration it was trained with"
+        if key == "epochs":
+            remedy += (
+                f", or, to train a finished run further, start a new one from its weights: "
+                f"--set model_checkpoint=null start_from={path} out=ANOTHER_FOLDER"
             )
+        elif key.startswith("checksum"):
+            remedy = "use the log and the mapping it was trained with"
+        raise InputError(
+            f"{path}: belongs to another configuration: '{key}' is "
+            f"{json.dumps(theirs.get(key)):.100} there and {json.dumps(ours[key]):.100} here; "
+            f"{remedy}"
+        )
 
 
 def check_tensors(path: Path, tensors: dict[str, Tensor], model: nn.Module) -> None:
@@ -225,6 +343,10 @@ def check_tensors(path: Path, tensors: dict[str, Tensor], model: nn.Module) -> N
             f"{path}: its tensors do not fit this log and its mapping; use those it was trained "
             f"with"
         )
+    check_finite(path, tensors)
+
+
+def check_finite(path: Path, tensors: dict[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise InputError(

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from helpers.support.errors import InputError, TrainingStopped
+from helpers.support.errors import InputError, TrainingStopped, in_one_line
 from helpers.support.files import make_folder
 
 
@@ -19,16 +19,21 @@ def run_command(main: Callable[[], None], stopped: str) -> None:
     try:
         main()
     except (InputError, TrainingStopped, OSError) as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {in_one_line(str(error))}")
     except KeyboardInterrupt:
         sys.exit(stopped)
 
 
 def parse_arguments(
-    parser: argparse.ArgumentParser, arguments: list[str] | None = None
+    parser: argparse.ArgumentParser,
+    arguments: list[str] | None = None,
+    first: str = "a configuration in JSON, such as data/working_run.json",
 ) -> tuple[argparse.Namespace, dict]:
-    """Parses a command line that begins with a configuration; also returns what --set changes."""
-    parser.add_argument("config", help="a configuration in JSON, such as data/working_run.json")
+    """Parses a command line that begins with a file; also returns what --set changes.
+
+    first: what that file is, for those who ask for help
+    """
+    parser.add_argument("config", metavar="FILE", help=first)
     parser.add_argument(
         "--set",
         nargs="+",

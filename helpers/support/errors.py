@@ -1,9 +1,24 @@
 """Errors in one line, and a table's check."""
 
+import unicodedata
+
+# Shown as they are though Python calls them unprintable: what joins letters, or keeps them apart,
+# in Persian, in Hindi or in an emoji.
+JOINERS = "\u200c\u200d"
+
 
 def in_one_line(text: str) -> str:
-    """The text without line ends, of which a name in it may hold any, such as a vertical tab."""
-    return " ".join(text.splitlines())
+    """The text without line ends, of which a name in it may hold any, such as a vertical tab.
+
+    What would move a terminal's cursor, colour it or turn its letters round is shown as \\x1b is.
+    """
+    return "".join(map(show_letter, " ".join(text.splitlines())))
+
+
+def show_letter(letter: str) -> str:
+    if letter.isprintable() or letter in JOINERS or unicodedata.category(letter) == "Zs":
+        return letter
+    return letter.encode("unicode_escape").decode()
 
 
 class InputError(ValueError):

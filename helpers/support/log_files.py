@@ -1,273 +1,172 @@
-"""Reading the columns of a log file as text, its times and its numbers; faults are named by row.
-
-A column is kept as its different values and, for each row, the number of its value (a categorical
-Series of text, blanks as ""): most work is then done once a value. The index counts rows as an
-editor does, so the header is row 1.
-"""
+"""Reading the columns of a log file as a mapping asks for them: text, its times and its numbers."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import re
-import zlib
-from array import array
-from collections import defaultdict
-from collections.abc import Iterator
-from itertools import count
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from helpers.support.errors import InputError, in_one_line
+from helpers.support.notes import Notes, refuse_values
+from helpers.support.pairs import START_TIME, join_rows, split_rows
+from helpers.support.table_files import read_table
+from helpers.support.text_values import blank_out, note_names, parse_numbers, parse_times
 
-# What text never holds: NUL, and bytes that are not UTF-8.
-UNREADABLE = re.compile("[\0\udc80-\udcff]")
-# Year first, so that no two countries read it differently; pandas takes "2022" and "now", too.
-OFFSET = r"(?:Z|[+-]\d\d(?::?\d\d)?)"
-DATE = r"(?:\d{4}-\d\d?-\d\d?|\d{4}/\d\d?/\d\d?|\d{8})"
-TIME = rf"{DATE}(?:[ T]\d\d?:\d\d(?::\d\d(?:\.\d{{1,9}})?)?(?: ?{OFFSET})?)?"
+__all__ = ["Notes", "name_of", "parse_numbers", "read_frame", "refuse_values"]
 
 
-class Notes(list):
-    """What the reader of a log file should know, a line each."""
-
-    def __init__(self, path: str | Path):
-        super().__init__()
-        self.path = Path(path)
-
-    def add(self, place: str, what: str) -> None:
-        """A note on a place in the file; none is all of it."""
-        self.append(in_one_line(f"{self.path}{', ' * bool(place)}{place}: {what}"))
+def name_of(column: str | list[str]) -> str:
+    """What a column is called, or the one that several make together."""
+    return column if isinstance(column, str) else " ".join(column)
 
 
-def read_frame(mapping, notes: Notes) -> tuple[pd.DataFrame, dict[str, pd.Series]]:
-    """The columns that a `LogMapping` names, and the times of their different values."""
-    sources = mapping.categories.values()
-    by = [mapping.split.by] * (mapping.split.by is not None)
-    wanted = [mapping.sequence, mapping.time, *(source.column for source in sources), *by]
-    frame = read_columns(list(dict.fromkeys(wanted)), notes)
-    for column in (mapping.sequence, mapping.time):
-        blank = frame[column].cat.categories == ""
-        refuse_values(frame[column], blank, notes, "is blank; every event needs one")
+def read_frame(mapping, notes: Notes) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """The columns that a `LogMapping` names, and the moments of the different values of its times.
 
-    of_times = [source.column for source in sources if source.kind == "time"]
-    times = {}
-    for column in dict.fromkeys([mapping.time, *of_times]):
-        times[column] = parse_times(frame[column], notes)
-    of_names = [source.column for source in sources if source.kind == "name"]
-    for column in dict.fromkeys([mapping.sequence, *of_names]):
-        note_alike(frame[column], notes)
+    frame: a row for each event; its index is the row's number in the file. Columns as of
+        `read_table`, and those that several columns or a pair of rows make; the older row of a
+        moment first, also where the file runs from new to old
+    times: column -> moments, as `parse_times` has them, a row for each of its categories
+    """
+    time, pairs, made = name_of(mapping.time), mapping.pairs, name_made(mapping)
+    frame = read_columns(mapping, notes)
     if repeated := int(frame.duplicated().sum()):
         notes.add(
             "",
-            f"{repeated} rows repeat an earlier row exactly; kept, since two equal events can "
-            f"both be real",
+            f"{repeated} {notes.row}s repeat an earlier {notes.row} exactly; kept, since two equal "
+            f"events can both be real",
         )
-    return frame, times
+    refuse_blanks(frame[mapping.sequence], notes)
+    if made in (None, START_TIME):  # or else a row may have a start alone
+        refuse_blanks(frame[time], notes)
+
+    times = {}
+    for column in list_times(mapping):
+        if name_of(column) not in (*times, made):
+            text, dates = frame[name_of(column)], find_dates(mapping, column)
+            times[name_of(column)] = parse_times(text, notes, dates, mapping.clock)
+    note_offsets(frame, times, notes)
+    of_names = [source.column for source in mapping.categories.values() if source.kind == "name"]
+    for column in dict.fromkeys([mapping.sequence, *map(name_of, of_names)]):
+        if column != made:
+            note_names(frame[column], notes)
+
+    frame = turn_around(frame, times[time], time, mapping.sequence, notes)
+    if made == START_TIME:
+        return join_rows(frame, times, time, mapping.sequence, pairs, notes)
+    return split_rows(frame, times, time, pairs, notes) if made else (frame, times)
 
 
-def read_columns(wanted: list[str], notes: Notes) -> pd.DataFrame:
-    """The wanted columns of a CSV (.csv, .csv.gz) or Parquet file."""
-    path, kind = notes.path, notes.path.suffix.lower()
-    try:
-        if not path.exists():
-            raise InputError(f"{path}: no such file; check the path")
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder; give a CSV or Parquet file")
-        if kind in (".xlsx", ".xls", ".ods"):
-            raise InputError(f"{path}: is a spreadsheet; save it there as CSV in UTF-8")
-        if kind in (".parquet", ".pq"):
-            frame = read_parquet(path, wanted)
-        else:
-            frame = read_csv(wanted, notes)
-    except InputError:
-        raise
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        NotImplementedError,
-        zlib.error,
-        pa.ArrowException,
-    ) as error:
-        raise InputError(
-            f"{path}: cannot be read ({error}); give a whole CSV or Parquet file"
-        ) from None
-    if frame.empty:
-        raise InputError(f"{path}: a header and no rows; give a log with events")
+def read_columns(mapping, notes: Notes) -> pd.DataFrame:
+    """The columns in the file and those that several make, blank where a marker stands."""
+    asked = [mapping.sequence, *list_times(mapping), *list_others(mapping)]
+    asked = [column for column in asked if column != name_made(mapping)]
+    frame = read_table(notes.path, list(dict.fromkeys(parts_of(*asked))), notes)
+    for column, how in mapping.columns.items():
+        if how.missing and column in frame:
+            frame[column] = blank_out(frame[column], how.missing)
+    for column in asked:
+        if name_of(column) not in frame:
+            frame[name_of(column)] = join_columns(frame[column])
+    for column in sorted(mapping.columns.keys() - {*frame, name_made(mapping)}):
+        notes.add("", f"the mapping's 'columns' say how to read '{column}', which nothing uses")
     return frame
 
 
-def find_columns(header: list[str], wanted: list[str], path: Path) -> dict[str, int]:
-    """Where in a row the wanted columns are."""
-    for column in wanted:
-        if (found := header.count(column)) != 1:
-            what = "no column" if found == 0 else f"{found} columns are named"
-            raise InputError(
-                f"{path}, row 1: {what} '{column}'; the file has "
-                f"{', '.join(map(repr, header)):.300}; correct the mapping or the header, and "
-                f"separate columns by commas"
+# -- which columns
+
+
+def list_times(mapping) -> list[str | list[str]]:
+    """The columns of times: a list is of columns that make one time together."""
+    columns = [mapping.time]
+    for source in mapping.categories.values():
+        if source.kind == "time":
+            columns.append(source.column)
+        elif source.kind == "span":  # two times, each for itself
+            columns += source.column
+    if mapping.pairs and mapping.pairs.become == "two events":
+        columns.append(mapping.pairs.start)
+    return columns
+
+
+def list_others(mapping) -> list[str | list[str]]:
+    """The columns of names and numbers, and those that the split and the pairs go by."""
+    sources = [
+        source for source in mapping.categories.values() if source.kind in ("name", "number")
+    ]
+    by, pairs = mapping.split.by, mapping.pairs
+    columns = [source.column for source in sources]
+    columns += [by] * isinstance(mapping.split.train, list)
+    if pairs and pairs.become == "one event":
+        columns += filter(None, [pairs.column, pairs.of])
+    return columns
+
+
+def name_made(mapping) -> str | None:
+    """The column that pairs make, and that the file does not have."""
+    made = {"one event": START_TIME, "two events": mapping.pairs and mapping.pairs.column}
+    return mapping.pairs and made[mapping.pairs.become]
+
+
+def parts_of(*columns: str | list[str]) -> list[str]:
+    """The columns in the file."""
+    return [
+        part for column in columns for part in ([column] if isinstance(column, str) else column)
+    ]
+
+
+def find_dates(mapping, column: str | list[str]) -> str | None:
+    """The form of date that the mapping gives a column, or one of those that make it."""
+    said = [mapping.columns.get(name) for name in (name_of(column), *parts_of(column))]
+    return next((how.dates for how in said if how and how.dates), None)
+
+
+def join_columns(parts: pd.DataFrame) -> pd.Series:
+    """One column of what several say together, with a space between."""
+    whole, *rest = (parts[name].astype(str) for name in parts)
+    for text in rest:
+        whole = whole + " " + text
+    return whole.str.strip().astype("category").rename(" ".join(parts))
+
+
+# -- what is odd
+
+
+def refuse_blanks(text: pd.Series, notes: Notes) -> None:
+    why = (
+        f"is blank; every event needs one: fill it in, leave such {notes.row}s out, or name "
+        f"another column in the mapping"
+    )
+    refuse_values(text, text.cat.categories == "", notes, why)
+
+
+def note_offsets(frame: pd.DataFrame, times: dict[str, pd.DataFrame], notes: Notes) -> None:
+    """One note where the clock on the wall does not show UTC."""
+    for name, moments in times.items():
+        ahead = moments["clock"].notna() & (moments["clock"] != moments["instant"])
+        if ahead.any():
+            value = frame[name].cat.categories[ahead][0]
+            notes.add(
+                f"column '{name}'",
+                f"days and hours are those of the clock on the wall, so '{value}' is "
+                f'{moments["clock"][ahead].iloc[0]}; "clock": "UTC" in the mapping makes them '
+                f"UTC, in which order and durations always are",
             )
-    return {column: header.index(column) for column in wanted}
+            return
 
 
-def read_csv(wanted: list[str], notes: Notes) -> pd.DataFrame:
-    """Row by row, each value kept once: a million rows as Python's own strings take a gigabyte."""
-    path = notes.path
-    text = dict(mode="rt", encoding="utf-8-sig", errors="surrogateescape", newline="")
-    open_file = gzip.open if path.suffix.lower() == ".gz" else open
-    with open_file(path, **text) as file:
-        rows = number_rows(file, notes)
-        _, header = next(rows, (1, []))
-        if not header:
-            raise InputError(f"{path}: the file is empty; give a file with a header and rows")
-        places, numbers = find_columns(header, wanted, path), array("q")
-        values = {column: defaultdict(count().__next__) for column in wanted}  # value -> its code
-        codes = {column: array("i") for column in wanted}
-        cells = []
-        for column in wanted:
-            cells.append((places[column], values[column].__getitem__, codes[column].append))
-        for number, row in rows:
-            numbers.append(number)
-            for place, code, keep in cells:
-                keep(code(row[place].strip()))  # spaces around a value do not make another of it
-    columns = {}
-    for column in wanted:
-        names = pd.Index(values.pop(column), dtype=str)
-        columns[column] = pd.Categorical.from_codes(codes[column], names, validate=False)
-    return pd.DataFrame(columns, np.asarray(numbers))
-
-
-def number_rows(file, notes: Notes) -> Iterator[tuple[int, list[str]]]:
-    """Each row with its number. Python's own reader tells the line of what cannot be read."""
-    path, reader = notes.path, csv.reader(check_lines(file, notes), strict=True)
-    header, end, long = None, 0, []
-    try:
-        for row in reader:
-            start, end = end + 1, reader.line_num
-            if not row:  # blank lines are no rows
-                continue
-            header = header or row
-            if len(row) != len(header):
-                raise InputError(
-                    f"{path}, row {end}: {len(row)} values under {len(header)} columns; "
-                    f"correct it, and put a value that holds a comma in double quotes"
-                )
-            if start != end:
-                long.append(start)
-            yield end, row
-    except csv.Error as error:
-        raise InputError(
-            f"{path}, row {end + 1}: not valid CSV ({error}); correct its double quotes"
-        ) from None
-    if long:
-        notes.add(
-            f"row {long[0]}",
-            f"goes on over several lines, and so do {len(long) - 1} more rows; look whether a "
-            f"double quote too many has swallowed rows",
-        )
-
-
-def check_lines(file, notes: Notes) -> Iterator[str]:
-    line = "\n"
-    for row, line in enumerate(file, 1):
-        if "\0" in line or not line.isascii() and UNREADABLE.search(line):
-            raise InputError(
-                f"{notes.path}, row {row}: not UTF-8 text; save the file as CSV in UTF-8"
-            )
-        yield line
-    if line[-1] not in "\r\n":
-        notes.add("", "the last line has no end; look whether the file was cut short")
-
-
-def read_parquet(path: Path, wanted: list[str]) -> pd.DataFrame:
-    """Column by column, as text, as in a CSV, so that both are read alike."""
-    frame = pd.DataFrame()
-    with pq.ParquetFile(path) as file:
-        find_columns(file.schema_arrow.names, wanted, path)
-        for column in wanted:
-            if pa.types.is_nested(kind := file.schema_arrow.field(column).type):
-                raise InputError(
-                    f"{path}, column '{column}': holds {kind} in each row, not one value; "
-                    f"make a column of each"
-                )
-            # In Arrow's types: pandas' own make 1.0 of a 1 where blanks stand beside it.
-            values = file.read([column])[column].to_pandas(types_mapper=pd.ArrowDtype)
-            text = values.astype("string").fillna("").astype(str)
-            frame[column] = text.str.strip().astype("category")
-    return frame.set_axis(range(2, len(frame) + 2))
-
-
-def note_alike(text: pd.Series, notes: Notes) -> None:
-    """A note where two names look like one, as a typist, another system or keyboard writes it."""
-    names = text.cat.categories.to_series()
-    looks = names.str.normalize("NFKC").str.lower().str.replace(r"[\s\p{C}]", "", regex=True)
-    if (alike := looks.duplicated(keep=False)).any():
-        one, other = names[looks == looks[alike].iloc[0]].iloc[:2]
-        notes.add(
-            f"column '{text.name}'",
-            f"'{one:.80}' and '{other:.80}' look alike and count as two ({alike.sum()} such "
-            f"names); write them alike if they are one",
-        )
-
-
-def parse_times(text: pd.Series, notes: Notes) -> pd.Series:
-    """The datetime of each of a column's values, NaT where blank.
-
-    A date that two countries read differently is refused.
-    """
-    values = text.cat.categories.to_series(index=range(len(text.cat.categories)))
-    written = values.where(values.str.fullmatch(TIME))
-    times = pd.to_datetime(written, format="ISO8601", errors="coerce", utc=True)
-    times = times.dt.tz_localize(None)
-    why = "is not a date and time; write it as 2022-01-31 17:05"
-    refuse_values(text, times.isna() & (values != ""), notes, why)
-    no_time = values.str.len().between(1, 10)
-    no_offset = ~values.str.contains(f":.*{OFFSET}$") & (values != "")
-    shares = {
-        "no time of day and count as 00:00": no_time,
-        "no offset from UTC, as others have, and count as UTC": no_offset,
-    }
-    for what, which in shares.items():
-        if which.any() and not which[values != ""].all():
-            rows = count_rows(text, which)
-            notes.add(f"column '{text.name}'", f"{rows} values have {what}; write all in one way")
-    year = times.dt.year
-    odd = (year < 1971) | (year > pd.Timestamp.now().year + 1)
-    if odd.any():
-        notes.add(
-            f"column '{text.name}'",
-            f"{count_rows(text, odd)} times are before 1971 or after next year, "
-            f"'{values[odd].iloc[0]}' for one; correct them if they are not real",
-        )
-    return times
-
-
-def parse_numbers(text: pd.Series, notes: Notes) -> np.ndarray:
-    """The number, at least 0, of each of a column's values, NaN where blank."""
-    values = text.cat.categories
-    written = values.to_series().where(values != "")
-    numbers = pd.to_numeric(written, errors="coerce").to_numpy(float)
-    no_number = ~np.isfinite(numbers) & (values != "")
-    refuse_values(text, no_number, notes, "is not a number; correct it or leave it blank")
-    refuse_values(text, numbers < 0, notes, "is below 0; correct it or leave it blank")
-    return numbers
-
-
-def refuse_values(text: pd.Series, bad, notes: Notes, why: str) -> None:
-    """Raises an InputError for the first row that has a bad value; `bad` has one flag a value."""
-    if np.any(bad):
-        rows = text.index[np.asarray(bad)[text.cat.codes]]
-        first, more = rows.min(), f" ({len(rows) - 1} more like it)" if len(rows) > 1 else ""
-        raise InputError(
-            f"{notes.path}, row {first}, column '{text.name}': '{text[first]:.80}' {why}{more}"
-        )
-
-
-def count_rows(text: pd.Series, which) -> int:
-    """How many rows have one of these values."""
-    return int(np.asarray(which)[text.cat.codes].sum())
+def turn_around(
+    frame: pd.DataFrame, moments: pd.DataFrame, time: str, sequence: str, notes: Notes
+) -> pd.DataFrame:
+    """Where a file runs from new to old, its rows from the bottom up."""
+    codes = frame[sequence].cat.codes.to_numpy()
+    order = np.argsort(codes, kind="stable")
+    instants = moments["instant"].to_numpy()[frame[time].cat.codes][order]
+    steps = np.diff(instants)[np.diff(codes[order]) == 0]
+    back, on = (steps < np.timedelta64(0)).sum(), (steps > np.timedelta64(0)).sum()
+    if back <= 3 * on:  # a file in no order goes back as often as on
+        return frame
+    notes.add(
+        "",
+        f"runs from new to old; read from the bottom up, so that {notes.row}s of one moment are in "
+        f"their order",
+    )
+    return frame[::-1]

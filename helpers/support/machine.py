@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import torch
 from pydantic import AfterValidator
+from torch import Tensor
 
+from helpers.support import workers
 from helpers.support.errors import InputError
 from helpers.support.settings import Text
 
@@ -27,6 +31,7 @@ def check_device(device: str) -> str:
 
 
 def check_folder(folder: str) -> str:
+    folder = os.path.expanduser(folder)
     path = Path(folder).absolute()
     place = next(place for place in (path, *path.parents) if os.path.lexists(place))
     if not os.path.isdir(place) or not os.access(place, os.W_OK):
@@ -73,3 +78,31 @@ def own_chance(seed: int, device: str) -> Iterator[None]:
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
         yield
+
+
+def epoch_chance(run) -> AbstractContextManager:
+    """What dropout draws depends on seed, epoch and worker: so a resumed run goes on unbroken."""
+    seeds = np.random.SeedSequence([run.config.seed, run.epochs_done, workers.get_rank()])
+    return own_chance(int(seeds.generate_state(1)[0]), run.config.device)
+
+
+def hide_values(batch, share: float):
+    """The `Batch` with so large a share of its inputs' values made unknown, drawn anew each time.
+
+    So a network learns what *unknown* tells, which a value that training never had becomes later.
+    """
+    if not share:
+        return batch
+
+    def hide(values: Tensor) -> Tensor:
+        return values.masked_fill(torch.rand(values.shape, device=values.device) < share, 0)
+
+    return batch._replace(histories=hide(batch.histories), given=hide(batch.given))
+
+
+def scale_rate(schedule: str, step: int, steps: int) -> float:
+    """The share of the learning rate at a step; the cosine is of Loshchilov & Hutter 2017."""
+    if schedule == "constant":
+        return 1.0
+    rise = max(1, steps // 20)  # straight up, until it meets half a cosine wave
+    return min((step + 1) / rise, 0.5 * (1 + math.cos(math.pi * step / steps)))

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from helpers.support.errors import InputError
+from helpers.support.errors import InputError, in_one_line
 
 
 def check_parts(split):
-    """Of a `Split`: shares without a column, lists with one, and nothing in two parts."""
+    """Of a `Split`: lists with a column, shares without one, and nothing in two parts."""
     parts = (split.train, split.validation, split.test)
     lists = [part for part in parts if isinstance(part, list)]
     shares = [part for part in parts if isinstance(part, float)]
@@ -20,10 +20,16 @@ def check_parts(split):
         raise ValueError(
             "without 'by', train and validation must be shares, and the test is what they leave"
         )
-    if split.by is not None and not (
+    if split.by == "sequence" and not lists:  # or else it is a column of that name
+        if len(shares) != 2:
+            raise ValueError("by 'sequence', train and validation must be shares")
+    elif split.by is not None and not (
         isinstance(split.train, list) and isinstance(split.test, list)
     ):
-        raise ValueError(f"train and test must be lists of values of the column '{split.by}'")
+        raise ValueError(
+            f"train and test must be lists of values of the column '{split.by}'; "
+            f'by "sequence" draws whole sequences, in shares'
+        )
     if not (all(share > 0 for share in shares) and sum(shares) < 1):
         found = " and ".join(map(str, shares))
         raise ValueError(f"shares must be above 0 and add up to less than 1, found {found}")
@@ -33,6 +39,18 @@ def check_parts(split):
     return split
 
 
+def check_source(source):
+    """Of a `Source`: as many columns as its kind needs."""
+    columns = [source.column] if isinstance(source.column, str) else source.column
+    if source.kind == "span" and len(columns) != 2:
+        raise ValueError("a span must have two columns of times, [start, end]")
+    if not columns or source.kind in ("name", "number") and not isinstance(source.column, str):
+        raise ValueError(f"a {source.kind} must have one column; only times are made of several")
+    if len(set(source.parts)) < len(source.parts):
+        raise ValueError("key 'parts': must name each part once")
+    return source
+
+
 def check_names(mapping):
     """Of a `LogMapping`: names told apart, and streams with a key that there is."""
     names = [category.name for category in mapping.make_categories(2)]
@@ -40,6 +58,11 @@ def check_names(mapping):
         raise ValueError(f"two categories are named '{repeated[0]}'; rename one")
     if "mean" in names:
         raise ValueError("a category is named 'mean', as a report's last row is; rename it")
+    for name in names:
+        if name != in_one_line(name):  # tables show it in a terminal
+            raise ValueError(
+                f"category {name!r}: a name holds no line end and no control character; rename it"
+            )
     for stream, key in mapping.streams.items():
         if not stream.isprintable() or set(stream) & set("/\\:"):  # it names a folder
             raise ValueError(

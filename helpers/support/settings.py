@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -18,6 +19,7 @@ from pydantic import (
 
 from helpers.support.errors import InputError
 
+PATHS = ("log", "mapping", "model_checkpoint", "start_from")  # keys that name a file to be read
 MOST = 2**20  # any size or length; more is a slip of the keyboard, and no memory holds it
 
 
@@ -127,6 +129,28 @@ def change_keys(given: dict, changes: dict, path: str | Path) -> dict:
                     f"{path}: '{name}' in '{key}' is not an object, so it has no key '{last}'"
                 )
         place[last] = value
+    return given
+
+
+def find_files(given: dict, changes: dict, path: str | Path) -> dict:
+    """Puts in the place of a file's name where it lies: beside the configuration, or else here.
+
+    What `changes` names is looked for the other way round; ~ is the home. An InputError names both
+    places.
+    """
+    for key in PATHS:
+        name = given.get(key)
+        if not isinstance(name, str) or not name:  # null, or what the key will refuse
+            continue
+        here = Path(os.path.expanduser(name))
+        beside = Path(path).parent / here
+        places = [here, beside] if key in changes else [beside, here]
+        found = [place for place in places if os.path.exists(place)]
+        if found:
+            given[key] = str(found[0])
+        elif key != "start_from":  # which a run that goes on needs no more
+            tried = " and no ".join(dict.fromkeys(map(str, places)))
+            raise InputError(f"{path}: key '{key}': there is no {tried}; correct it")
     return given
 
 

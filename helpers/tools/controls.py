@@ -87,7 +87,7 @@ def train(data: Data, config: Config, way: str) -> Trainer:
         model = OneEncoder(data.log.categories, len(data.log.streams), **shape)
     run = Trainer(config, pick_streams(data, way, config), model=model)
     checkpoints.load_first(run, [Path(config.out)])
-    return run.fit()
+    return run.fit(replace=True)
 
 
 def list_trainings(seeds: list[int], carries: list[int]) -> list[tuple[str, int, int]]:

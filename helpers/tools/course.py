@@ -21,7 +21,7 @@ from nbformat import NotebookNode
 from tqdm.auto import tqdm
 
 from helpers.support.files import ROOT
-from helpers.tools.train import show
+from helpers.support.wording import show
 
 NOTEBOOKS = ROOT / "notebooks"
 EXECUTED = ROOT / "build" / "notebooks"

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 from small import small_log
 
@@ -12,21 +13,26 @@ from helpers.support import baselines
 from helpers.support.baselines import (
     BASELINES,
     LOOK_WEIGHTS,
+    MARKOV,
+    ORDER,
     PRIOR_WEIGHTS,
     CategoryBaseline,
     Past,
     Table,
+    find_lowest,
     find_share,
+    pick_greatest,
 )
 from support.toy import SIZES, random_log, toy_log
 
 
 def list_past(log: Log) -> list[dict]:
-    """What is known of each event, by definition: the one before, and the last one of each kind."""
+    """What is known of each event, by definition: those before, and the last one of each kind."""
     past, before, last = [], {}, {}
     for event, s in enumerate(log.sequence):
-        past.append({"before": before.get(s, -1), "last": dict(last.get(s, {}))})
-        before[s] = event
+        back = [*reversed(before.get(s, [])), *[-1] * ORDER][:ORDER]
+        past.append({"before": back[0], "back": back, "last": dict(last.get(s, {}))})
+        before.setdefault(s, []).append(event)
         last.setdefault(s, {})[log.table[event, 0]] = event
     return past
 
@@ -75,6 +81,7 @@ def test_the_past_of_an_event_is_before_it_and_of_its_sequence(log):
     assert set(past.last) == {0, 1, 2, 3}
     for event, one in enumerate(list_past(log)):
         assert past.before[event] == one["before"]
+        assert [back[event] for back in past.back] == one["back"]
         for kind, last in past.last.items():
             assert last[event] == one["last"].get(kind, -1)
 
@@ -145,7 +152,7 @@ def test_the_share_of_copies_is_within_its_bounds():
 
 def markov_by_hand(base: CategoryBaseline, seen: list[tuple], c: int, kind, before, value) -> list:
     """p of copy_last and of markov, counted."""
-    weight_value, weight_both = base.weights
+    weight_value, weight_both = base.weights[:MARKOV]
     copy_last = base.stay * (value == before) + (1 - base.stay) * base.marginal[value]
     after_value = [after[c] for old, after in seen if old[c] == before]
     after_both = [after[c] for old, after in seen if (old[0], old[c]) == (kind, before)]
@@ -165,20 +172,76 @@ def test_markov_backs_off_from_kind_and_value_to_value_to_copy_last():
             assert found == pytest.approx(expected, rel=1e-5)
 
 
-def test_priors_are_worth_what_suits_the_last_tenth_of_training_best():
-    log, c = random_log(), 1
+def describe(log: Log, events: list[int], c: int) -> tuple:
+    """Kind and value of these events; None where the sequence had not begun."""
+    return tuple((log.table[e, 0], log.table[e, c]) if e >= 0 else None for e in events)
+
+
+def test_back_off_goes_on_from_markov_to_two_and_three_events_before():
+    log, c = with_order_three(n=400), 1
+    base, losses, past = fit(log, c), fit_baselines(log), list_past(log)
+    training = [e for e, one in enumerate(past) if log.part[e] == TRAIN and one["before"] >= 0]
+    followed = {depth: [] for depth in range(2, ORDER + 1)}
+    for event in training:
+        for depth, seen in followed.items():
+            seen.append((describe(log, past[event]["back"][:depth], c), log.table[event, c]))
+    short = 0
+    for event, one in enumerate(past):
+        if one["before"] < 0:
+            continue
+        p, value = np.exp(-losses["markov"][event, c]), log.table[event, c]
+        short += one["back"][-1] < 0
+        for depth, weight in zip(range(2, ORDER + 1), base.weights[MARKOV:], strict=True):
+            back = describe(log, one["back"][:depth], c)
+            after = [v for known, v in followed[depth] if known == back]
+            p = (after.count(value) + weight * p) / (len(after) + weight)
+        assert np.exp(-losses["back_off"][event, c]) == pytest.approx(p, rel=1e-5)
+    assert short  # sequences that are shorter than the order
+
+
+def with_order_three(seed=0, n=3000) -> Log:
+    """ "other" is mostly what it was three events before, which no shorter look can tell."""
+    rng = np.random.default_rng(seed)
+    sequence, table, past = rng.integers(0, 3, n), [], [[], [], []]
+    for s in sequence:
+        other = int(rng.integers(0, 3))
+        if len(past[s]) >= ORDER and rng.random() < 0.9:
+            other = past[s][-ORDER]
+        past[s].append(other)
+        table.append([0, other])
+    part = np.repeat([TRAIN, VALIDATION, TEST], [n * 6 // 10, n * 2 // 10, n * 2 // 10])
+    return toy_log(table, sequence, part)
+
+
+def test_back_off_wins_where_three_events_tell_and_costs_little_where_one_does():
+    log = with_order_three()
+    losses, test = fit_baselines(log), log.part == TEST
+    assert losses["back_off"][test, 1].mean() < 0.6 < 1 < losses["markov"][test, 1].mean()
+    log = random_log(n=3000)
+    losses, test = fit_baselines(log), log.part == TEST
+    assert losses["back_off"][test, 1].mean() < losses["markov"][test, 1].mean() + 0.01
+
+
+@pytest.mark.parametrize("log", [random_log(), with_order_three(n=400)], ids=["one", "three"])
+def test_priors_are_worth_what_suits_the_last_tenth_of_training_best(log):
+    c = 1
     past = Past(log.table[:, 0], log.sequence, log.part == TRAIN)
     training = np.flatnonzero((log.part == TRAIN) & (past.before >= 0))
     base, cut = fit(log, c), int(0.9 * len(training))
-    early = CategoryBaseline(past, log.table[:, c], training, 3)
+    early, held_out = CategoryBaseline(past, log.table[:, c], training, 3), training[cut:]
     early.count(training[:cut])
-    pairs_held_out = early.pairs(training[cut:])
 
-    def loss(weights) -> float:
-        return -np.log(early.markov(*pairs_held_out, *weights)).mean()
+    def loss(*weights) -> float:
+        early.weights = weights
+        return -np.log(early.p(held_out, log.table[held_out, c], len(weights))).mean()
 
+    markov = base.weights[:MARKOV]
     every = [(one, other) for one in PRIOR_WEIGHTS for other in PRIOR_WEIGHTS]
-    assert loss(base.weights) == min(map(loss, every))
+    assert loss(*markov) == min(loss(*one) for one in every)
+    for depth in range(MARKOV, len(base.weights)):
+        others = [loss(*base.weights[:depth], one) for one in PRIOR_WEIGHTS]
+        assert loss(*base.weights[: depth + 1]) == min(others)
+    assert len(base.weights) == ORDER + 1
 
 
 @pytest.mark.parametrize("n, early", [(1, 1), (2, 1), (30, 27)])
@@ -198,10 +261,18 @@ def test_weights_are_chosen_with_the_first_nine_tenths_counted_and_then_all_is(n
 
 
 def test_contexts_of_many_kinds_and_values_stay_apart():
-    """As 32-bit numbers their products would run over."""
-    kind = np.array([70_000, 0, 70_000], np.int32)
-    past = Past(kind, np.zeros(3, int), np.ones(3, bool))
-    assert (past.kind * 70_000).tolist() == [4_900_000_000, 0, 4_900_000_000]
+    """As 32-bit numbers their products would run over, and as 64-bit ones those of three events."""
+    size, n = 2**20, 60
+    rng = np.random.default_rng(0)
+    kind, value = rng.integers(0, 2, (2, n)).astype(np.int32) * (size - 2)
+    past = Past(kind, np.zeros(n, int), np.ones(n, bool))
+    base = CategoryBaseline(past, value, np.arange(1, n), size)
+    events = list(zip(kind, value))
+    for depth, context in enumerate(base.contexts[1:], 1):
+        known = [tuple(events[max(0, e - depth) : e]) for e in range(n)]
+        assert (
+            len(set(zip(context, known))) == len(set(context)) == len(set(known)) > 4 ** (depth - 1)
+        )
 
 
 def test_look_back_is_counted_by_kind_before_and_value_at_the_last_event_of_a_kind():
@@ -252,16 +323,79 @@ def test_a_look_back_is_chosen_on_the_last_tenth_alone_and_not_where_it_does_not
     held_out = training[cut:]
     early = CategoryBaseline(past, log.table[:, 1], training, 3)
     early.count(training[:cut])
-    markov = early.markov(*early.pairs(held_out), *base.weights)
+    markov = early.p(held_out, early.value[held_out], MARKOV)
     kinds = past.kind[past.before[held_out]]
     for kind in range(4):
         here = kinds == kind
         options = {None: -np.log(markov[here]).sum()}
         for back_to in past.last:
+            context, table = early.look(back_to, training[:cut])
             for weight in LOOK_WEIGHTS:
-                p = early.look(back_to, weight, training[:cut], held_out, markov)
+                p = table.p(context[held_out], early.value[held_out], markov, weight)
                 options[back_to, weight] = -np.log(p[here]).sum()
         assert options[base.looks.get(kind)] == pytest.approx(min(options.values()))
+
+
+# -- the most likely value
+
+
+@pytest.mark.parametrize("at_once", [1, 2**22])
+@pytest.mark.parametrize(
+    "log, c",
+    [(random_log(), 1), (with_look_back(), 1), (with_order_three(n=300), 1), (small_log(), 0)],
+    ids=["random", "looking", "three", "workplace"],
+)
+def test_no_value_is_likelier_than_the_most_likely(monkeypatch, log, c, at_once):
+    """Every value is tried in the place of the true one, at an event of each sequence at a time."""
+    monkeypatch.setattr(baselines, "CANDIDATES", at_once)
+    base, size = fit(log, c), log.categories[c].size
+    truth, asked = base.value.copy(), pd.Series(np.flatnonzero(log.part == TEST))
+    rounds = asked.groupby(log.sequence[asked]).cumcount()
+    for turn in range(0, 30, 7):
+        events = asked[rounds == turn].to_numpy()
+        found, losses = base.best(events), []
+        for value in range(size):
+            base.value = truth.copy()
+            base.value[events] = value
+            losses.append(base.losses()[:, events])
+        base.value = truth
+        theirs = np.take_along_axis(np.stack(losses), found[None], 0)[0]
+        assert np.array_equal(theirs, np.min(losses, axis=0))
+
+
+def test_of_values_that_are_equally_likely_the_lowest_is_taken():
+    p, whose = np.array([0.2, 0.4, 0.4, 0.4, 0.3, 0.3]), np.array([0, 0, 0, 0, 1, 1])
+    assert pick_greatest(p, whose, np.array([0, 3, 2, 5, 9, 4])).tolist() == [2, 4]
+
+
+def test_what_is_right_is_told_of_the_events_asked_for_alone():
+    log = small_log()
+    fitted, test = fit_baselines(log), np.flatnonzero(log.part == TEST)
+    event = np.array([[test[3], len(log)], [test[9], test[3]]])
+    log.unseen[test[9], 0] = True
+    found = fitted.find_right(event)
+    assert tuple(found) == BASELINES
+    for number, name in enumerate(BASELINES):
+        assert found[name].shape == (2, 2, len(log.categories)) and not found[name][0, 1].any()
+        assert np.array_equal(found[name][0, 0], found[name][1, 1])
+        for c, one in enumerate(fitted.fitted):
+            best = one.best(test[[3, 9]], find_lowest(log)[c])[number]
+            same = best == log.table[test[[3, 9]], c]
+            assert found[name][[0, 1], [0, 0], c].tolist() == [same[0], same[1] and c != 0]
+
+
+def test_unknown_is_no_answer_where_no_training_event_is_blank():
+    log = small_log()
+    log.table[:, 1] = 1 + log.table[:, 1] % 3
+    log.table[::2, 1] = 0  # so that 0 is the most frequent
+    log.unseen[::2, 1] = True
+    assert find_lowest(log)[1] == 1
+    best = fit_baselines(log).fitted[1].best(np.arange(len(log)), 1)
+    assert (best > 0).all() and (
+        fit_baselines(log).fitted[1].best(np.arange(len(log)))[0] == 0
+    ).all()
+    log.unseen[np.flatnonzero(log.part == TRAIN)[::2], 1] = False  # blank, and so an answer
+    assert find_lowest(log)[1] == 0
 
 
 # -- what all of them keep to
@@ -339,8 +473,8 @@ def test_every_event_and_category_has_its_losses_by_name():
         assert one.shape == log.table.shape and one.dtype == np.float32
         assert np.isfinite(one).all() and (one >= 0).all()
     test = log.part == TEST
-    marginal, copy_last, markov, look_back = (one[test].mean() for one in losses.values())
-    assert look_back < markov < copy_last < marginal
+    marginal, copy_last, markov, back_off, look_back = (one[test].mean() for one in losses.values())
+    assert back_off < markov < copy_last < marginal and look_back < markov
 
 
 def test_markov_knows_what_always_follows():

@@ -7,6 +7,7 @@ import os
 import pickle
 import random
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -23,6 +24,7 @@ from small import (
     ALL_AT_ONCE,
     CHECKPOINT,
     TABLES,
+    contents,
     epochs_in,
     heard,
     names_in,
@@ -35,16 +37,26 @@ from small import (
     small_data,
     small_run,
     train_in,
+    write_config,
 )
 
+from helpers.schema import Category
 from helpers.support import checkpoints
-from helpers.support.checkpoints import copy_state, copy_weights, load_run, put_state, save_run
-from helpers.support.errors import InputError
+from helpers.support.checkpoints import (
+    copy_state,
+    copy_weights,
+    find_run,
+    load_run,
+    put_state,
+    save_run,
+)
+from helpers.support.errors import InputError, in_one_line
 from helpers.support.files import DATA, STORED
 from helpers.tools import train
 from helpers.training import Data, ModelConfig, Trainer, read_config
 
 NAMES = {CHECKPOINT, *TABLES}
+HOURS = "HoursWorked"
 
 
 def test_the_stored_working_run_is_taken_up():
@@ -201,6 +213,11 @@ SPOILT = {
     "epochs in words": (lambda tensors, about: about.update(epochs_done="one"), [OURS]),
     "negative epochs": (lambda tensors, about: about.update(epochs_done="-1"), [OURS]),
     "more epochs than the history": (lambda tensors, about: about.update(epochs_done="2"), [OURS]),
+    "best weights in words": (lambda tensors, about: about.update(kept="one"), [OURS]),
+    "best weights of another epoch": (
+        lambda tensors, about: about.update(kept="7"),
+        ["its best weights are those of epoch 7, and epoch 0 is the one to keep"],
+    ),
 }
 
 
@@ -260,7 +277,7 @@ def test_a_path_that_leads_nowhere_is_refused(config_file, tmp_path, monkeypatch
     with pytest.raises(InputError) as caught:
         Trainer(config, progress=False)
     message = str(caught.value)
-    assert message.startswith(value)
+    assert message.startswith(in_one_line(value))
     assert len(message.splitlines()) == 1
     assert "; " in message
 
@@ -326,6 +343,232 @@ def test_a_checkpoint_of_another_log_is_refused(good, change):
     other = Data(dataclasses.replace(data.log, **change(data.log)), data.windows, None)
     words = ("another configuration", "'checksum of the log'")
     refused(lambda: resume(good, other), *words, start=good)
+
+
+# -- what makes a run the same
+
+CONTENT = {
+    "a row more": ("log.csv", lambda text: text + text.splitlines()[-1] + "\n"),
+    "another value": ("log.csv", lambda text: text.replace("punch_out", "leave")),
+    "rarer values": (
+        "mapping.json",
+        lambda text: text.replace('"min_count": 2', '"min_count": 99'),
+    ),
+    "longer bins": ("mapping.json", lambda text: text.replace('"bin": 0.25', '"bin": 0.5')),
+    "another key": ("mapping.json", lambda text: text.replace('"Actor": "A', '"Agent": "A')),
+    "another split": ("mapping.json", lambda text: text.replace('"train": 0.75', '"train": 0.7')),
+}
+
+
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory):
+    """A folder with a configuration, its files and a run of one epoch, renamed; and that run."""
+    folder = tmp_path_factory.mktemp("moved")
+    (folder / "a").mkdir()
+    run = Trainer(read_config(write_config(folder / "a")), progress=False)
+    run.epoch()
+    save_run(run)
+    return (folder / "a").rename(folder / "b"), run
+
+
+def go_on(folder: Path) -> Trainer:
+    """Goes on in a folder with what lies there now."""
+    named = {"log": "log.csv", "mapping": "mapping.json", "out": "run"}
+    changes = {key: str(folder / name) for key, name in named.items()}
+    changes["model_checkpoint"] = str(find_run(folder / "run"))
+    return Trainer(read_config(folder / "mine.json", changes), progress=False)
+
+
+def test_a_run_goes_on_after_its_folder_has_moved(moved, tmp_path):
+    folder, run = moved
+    shutil.copytree(folder, tmp_path / "c")
+    resumed = go_on(tmp_path / "c").fit()
+    if run.epochs_done == 1:
+        run.epoch()
+    assert resumed.history == run.history
+    assert same(resumed.best, run.best)
+
+
+@pytest.mark.parametrize("name, change", CONTENT.values(), ids=CONTENT)
+def test_a_run_does_not_go_on_with_other_events_or_another_mapping(moved, tmp_path, name, change):
+    folder = shutil.copytree(moved[0], tmp_path / "c")
+    text = (folder / name).read_text(encoding="utf-8")
+    assert change(text) != text
+    (folder / name).write_text(change(text), encoding="utf-8")
+    words = ("'checksum of the log'", "use the log and the mapping it was trained with")
+    refused(lambda: go_on(folder), *words, start=folder / "run" / CHECKPOINT)
+
+
+def test_histories_of_other_parts_make_another_run(good):
+    data = small_data()
+    other = Data(dataclasses.replace(data.log, split_by_time=False), data.windows, None)
+    refused(lambda: resume(good, other), "'split by time' is true there and false", start=good)
+
+
+def test_a_checkpoint_of_an_older_version_is_taken_up(good, tmp_path):
+    tensors, about = read_checkpoint(good.parent)
+    identity = json.loads(about["config"]) | {"log": "old/log.csv", "mapping": "old/mapping.json"}
+    for key in ("hide", "checksum of its values", "split by time", "start_from"):
+        del identity[key]
+    del about["kept"]
+    save_file(tensors, tmp_path / CHECKPOINT, about | {"config": json.dumps(identity)})
+    assert resume(tmp_path / CHECKPOINT).history == resume(good).history
+
+
+def test_an_older_version_that_kept_another_epoch_is_refused(tmp_path):
+    faster = {"learning_rate": 3e-2, "batches": 20}
+    small_run(**faster, out=str(tmp_path)).fit()
+    tensors, about = read_checkpoint(tmp_path)
+    history = json.loads(about["history"])
+    (row,) = [
+        row for row in history[41:] if row["measure"] == "validation" and row["name"] == HOURS
+    ]
+    row["value"] = 500.0  # so the plain mean is for the first epoch
+    about["history"] = json.dumps(history)
+    save_file(tensors, tmp_path / CHECKPOINT, about)
+    run = small_run(**faster)
+    load_run(run, tmp_path / CHECKPOINT)
+    assert run.epochs()["validation"].idxmin() == 0 and run.epochs()["best"].idxmax() == 1
+    del about["kept"]
+    save_file(tensors, tmp_path / CHECKPOINT, about)
+    words = ("best weights are those of epoch 0, and epoch 1 is the one to keep", "start anew")
+    run = small_run(**faster)
+    refused(lambda: load_run(run, tmp_path / CHECKPOINT), *words, start=tmp_path)
+    assert run.epochs_done == 0
+
+
+# -- a folder that holds a run
+
+
+@pytest.mark.parametrize("epochs, held", [(1, "a run of 1 epoch;"), (2, "a run of 2 epochs;")])
+def test_a_run_is_never_replaced_in_silence(tmp_path, epochs, held):
+    old = small_run(epochs=epochs, out=str(tmp_path)).fit()
+    kept, new = contents(tmp_path), small_run(epochs=3, out=str(tmp_path))
+    words = ("--go-on", f"model_checkpoint='{tmp_path / CHECKPOINT}'")
+    words += ("--replace", "fit(replace=True)", "another folder as 'out'")
+    refused(new.fit, f"holds {held}", *words, start=tmp_path)
+    assert new.epochs_done == 0
+    assert contents(tmp_path) == kept
+    assert same(small_run(epochs=epochs, model_checkpoint=str(find_run(tmp_path))).best, old.best)
+    new.fit(replace=True)
+    assert epochs_in(tmp_path) == 3
+
+
+def test_what_was_saved_by_a_run_is_its_own(tmp_path):
+    run = small_run(epochs=1, out=str(tmp_path)).fit()
+    run.config = run.config.change(epochs=3)
+    run.fit()
+    resumed = small_run(epochs=3, out=str(tmp_path), model_checkpoint=str(find_run(tmp_path)))
+    assert resumed.fit().history == run.history
+
+
+def test_a_run_that_goes_on_replaces_no_third_one(tmp_path):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    run = small_run(out=str(ours))
+    run.epoch()
+    save_run(run)
+    small_run(seed=1, epochs=1, out=str(theirs)).fit()
+    resumed = small_run(out=str(theirs), model_checkpoint=str(find_run(ours)))
+    refused(resumed.fit, "holds a run of 1 epoch", start=theirs)
+    small_run(out=str(tmp_path / "new"), model_checkpoint=str(find_run(ours))).fit()
+
+
+def test_a_checkpoint_that_cannot_be_read_is_not_replaced_either(tmp_path):
+    (tmp_path / CHECKPOINT).write_bytes(b"half a file")
+    refused(small_run(out=str(tmp_path)).fit, "a checkpoint that cannot be read", start=tmp_path)
+    assert (tmp_path / CHECKPOINT).read_bytes() == b"half a file"
+
+
+def test_tables_without_a_checkpoint_are_no_run(tmp_path):
+    for name in TABLES:
+        (tmp_path / name).write_text("of an older run")
+    assert find_run(tmp_path) is None
+    small_run(epochs=1, out=str(tmp_path)).fit()
+    assert epochs_in(tmp_path) == 1
+
+
+# -- a start from another run's weights
+
+
+def test_a_new_run_starts_from_the_best_weights_of_a_finished_one(good, tmp_path):
+    before = resume(good)
+    words = ("'epochs' is 1 there and 3 here", "start a new one from its weights", "out=")
+    refused(lambda: resume(good, epochs=3), *words, f"start_from={good}", start=good)
+    run = small_run(epochs=3, seed=5, learning_rate=1e-4, start_from=str(good))
+    assert same(copy_weights(run.model), before.best)
+    assert same(run.best, before.best)
+    assert (run.epochs_done, run.history, dict(run.optimizer.state)) == (0, [], {})
+    run.fit()
+    assert run.epochs()["validation"].iloc[-1] < before.epochs()["validation"].iloc[-1]
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["still named", "no longer named"])
+def test_a_run_that_was_started_so_goes_on_without_the_other_one(good, tmp_path, named):
+    start = str(shutil.copy(good, tmp_path / "start.safetensors"))
+    unbroken = small_run(start_from=start, dropout=0.1).fit()
+    broken = small_run(start_from=start, dropout=0.1, out=str(tmp_path / "run"))
+    broken.epoch()
+    save_run(broken)
+    os.remove(start)
+    there = str(find_run(tmp_path / "run"))
+    resumed = small_run(
+        start_from=start if named else None, dropout=0.1, model_checkpoint=there
+    ).fit()
+    assert resumed.history == unbroken.history
+    assert same(resumed.best, unbroken.best)
+    assert resumed.start == unbroken.start is not None
+
+
+def test_what_a_run_starts_from_is_a_part_of_what_it_is(good, tmp_path):
+    other = tmp_path / "other"
+    small_run(epochs=1, seed=3, out=str(other)).fit()
+    started = small_run(epochs=1, start_from=str(good), out=str(tmp_path / "run")).fit()
+    path = find_run(tmp_path / "run")
+    load_run(small_run(epochs=1, start_from=str(good)), path)
+    for start in (None, str(find_run(other))):
+        run = small_run(epochs=1, start_from=start)
+        refused(lambda: load_run(run, path), f"'start_from' is {started.start} there", start=path)
+
+
+@pytest.mark.parametrize(
+    "changes, key",
+    [
+        ({"model": ModelConfig(d_model=16, num_heads=2)}, "'model' is"),
+        ({"model": ModelConfig(d_model=8, num_heads=2, encoder_layers=2)}, "'model' is"),
+        ({"src_seq_len": 7}, "'src_seq_len' is 6 there and 7 here"),
+    ],
+)
+def test_weights_of_another_model_are_refused(good, changes, key):
+    words = ("another configuration", key, "use the configuration")
+    refused(lambda: small_run(start_from=str(good), **changes), *words, start=good)
+
+
+ANOTHER_LOG = {name: OTHER_LOGS[name] for name in ("fewer streams", "other values")}
+ANOTHER_LOG["more values"] = lambda log: {"categories": [Category("EventType", 12)]}
+
+
+@pytest.mark.parametrize("change", ANOTHER_LOG.values(), ids=ANOTHER_LOG)
+def test_weights_of_another_log_are_refused(good, change):
+    data = small_data()
+    log = dataclasses.replace(data.log, **change(data.log))
+    log.categories = [*log.categories, *data.log.categories[len(log.categories) :]]
+    words = ("belongs to another log or mapping", "use those it was trained with")
+    other = Data(log, data.windows, None)
+    refused(lambda: small_run(other, start_from=str(good)), *words, start=good)
+
+
+def test_only_a_checkpoint_gives_weights_to_start_from(good, tmp_path):
+    path = tmp_path / "none"
+    start = lambda: small_run(start_from=str(path))  # noqa: E731
+    refused(start, "no such checkpoint", "correct 'start_from'", start=path)
+    path.write_bytes(b"half a file")
+    refused(start, WHOLE, start=path)
+    save_file({"weight": torch.zeros(3)}, path)
+    refused(start, OURS, start=path)
+    tensors, about = read_checkpoint(good.parent)
+    tensors[f"best.{BIAS}"] = nan_at_the_end(tensors[f"best.{BIAS}"])
+    save_file(tensors, path, about)
+    refused(start, BIAS, FINITE, start=path)
 
 
 # -- killed

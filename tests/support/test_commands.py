@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from helpers.support.commands import run_command
 from helpers.support.files import ROOT
 from helpers.tools import train
 
 COMMANDS = {
     "a missing configuration": (["none.json"], "none.json: no such file"),
-    "a folder": (["."], "cannot be read"),
-    "an empty name": ([""], "cannot be read"),
-    "a long name": (["x" * 5000], "cannot be read"),
-    "a log for a configuration": (["log.csv"], "log.csv, line 1: not valid JSON"),
+    "a folder": (["."], ".: is a folder"),
+    "an empty name": ([""], ": "),
+    "a long name": (["x" * 5000 + ".json"], "x" * 5000),
+    "a text for a configuration": (["text.json"], "text.json, line 1: not valid JSON"),
     "a change without a value": (
         ["config.json", "--set", "epochs"],
         "--set epochs: write it as key=value",
@@ -33,7 +34,10 @@ COMMANDS = {
         ["config.json", "--set", "model.d_model=3"],
         "key 'model', key 'd_model'",
     ),
-    "a log that is not there": (["config.json", "--set", "log=none.csv"], "none.csv: no such file"),
+    "a log that is not there": (
+        ["config.json", "--set", "log=none.csv"],
+        "there is no none.csv; correct it",
+    ),
     "a change to nothing": (["config.json", "--set", "log="], "key 'log'"),
     "a change to a NaN": (["config.json", "--set", "learning_rate=NaN"], "key 'learning_rate'"),
     "a change to far too much": (
@@ -47,7 +51,7 @@ COMMANDS = {
         ["config.json", "--set", 'streams=["who"]'],
         "key 'streams': must name one or more of EventType, Actor",
     ),
-    "a folder for a log": (["config.json", "--set", "log=."], "is a folder; give a CSV"),
+    "a folder for a log": (["config.json", "--set", "log=."], ".: is a folder"),
     "a file for the run's folder": (["config.json", "--set", "out=log.csv"], "key 'out'"),
     "a folder for the report": (
         ["config.json", "--report", "."],
@@ -80,7 +84,7 @@ COMMANDS = {
     ),
     "a spreadsheet": (
         ["config.json", "--set", "log=log.xlsx"],
-        "log.xlsx: is a spreadsheet; save it there as CSV",
+        "log.xlsx: is a spreadsheet",
     ),
 }
 
@@ -92,8 +96,9 @@ def test_a_command_without_sense_ends_in_one_line_and_trains_nothing(
 ):
     monkeypatch.chdir(tmp_path)
     config_file().rename("config.json")
+    Path("text.json").write_text("epochs: 3")
     Path("half.json").write_text(r'{"out": "\ud800"}')
-    Path("log.xlsx").write_bytes(b"PK")
+    Path("log.xlsx").write_bytes(b"PK\3\4" + bytes(26) + b"xl/workbook.xml")
     monkeypatch.setattr(sys, "argv", ["training", *arguments])
     with pytest.raises(SystemExit) as caught:
         runpy.run_module("helpers.tools.train", run_name="__main__", alter_sys=True)
@@ -134,3 +139,12 @@ def test_a_refusal_goes_to_stderr_with_an_exit_code(tmp_path):
         and ran.stderr.splitlines()
         == [f"error: {tmp_path / 'none.json'}: no such file; check the path"]
     )
+
+
+def test_what_the_system_refuses_is_said_in_one_line_that_commands_no_terminal():
+    def fail():
+        raise OSError("[Errno 2] No such file: '\x1b[31m\nred'")
+
+    with pytest.raises(SystemExit) as caught:
+        run_command(fail, "stopped")
+    assert caught.value.code == r"error: [Errno 2] No such file: '\x1b[31m red'"

@@ -258,6 +258,8 @@ def test_a_second_run_of_the_same_process_is_refused_until_the_first_one_ends(tm
     with pytest.raises(KeyboardInterrupt):
         first.fit()
     assert len(refusals) == 7 and epochs_in(tmp_path) == 1
-    small_run(out=str(tmp_path), seed=1).fit()
-    first.fit()  # the folder is free again, and it is the first one's again
+    small_run(out=str(tmp_path), seed=1).fit(replace=True)  # the folder is free again
+    refused(first.fit, "holds a run of 2 epochs", "fit(replace=True)", start=tmp_path)
+    first.fit(replace=True)  # and the first one's again
     assert epochs_in(tmp_path) == 2
+    assert run_in(tmp_path, 2).history == first.history

@@ -6,10 +6,20 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import torch
-from small import changed, refused, small_config, small_data, small_model, small_run, write_log
+from small import (
+    changed,
+    refused,
+    small_batch,
+    small_config,
+    small_data,
+    small_model,
+    small_run,
+    write_log,
+)
 
 from helpers.schema import WORKPLACE
 from helpers.support.errors import InputError
+from helpers.support.machine import hide_values
 from helpers.training import Config, Data, ModelConfig, Trainer, load_data, read_config
 
 WEIGHTS = "the weights of its model would take about"
@@ -68,6 +78,38 @@ def check_memory_of(fits: bool, data: Data, streams: int, d_model: int) -> None:
     config = small_config(model=ModelConfig(d_model=d_model, num_heads=2))
     with nullcontext() if fits else pytest.raises(InputError, match=WEIGHTS):
         Trainer(config, data, progress=False, model=small_model(streams))
+
+
+# -- chance
+
+
+@pytest.mark.parametrize("share", [0.1, 0.6])
+def test_so_large_a_share_of_the_inputs_is_hidden_and_nothing_else(share):
+    batch = small_batch()
+    hidden = hide_values(batch, share)
+    for ours, theirs in ((hidden.histories, batch.histories), (hidden.given, batch.given)):
+        gone = (ours != theirs)[theirs != 0]
+        assert gone.float().mean().item() == pytest.approx(share, abs=0.03)
+        assert (ours[ours != theirs] == 0).all()
+        assert ours.dtype == theirs.dtype
+    for name in ("known", "target", "counted", "event"):
+        assert getattr(hidden, name) is getattr(batch, name)
+    assert not torch.equal(hide_values(batch, share).histories, hidden.histories)
+
+
+def test_hiding_nothing_draws_nothing():
+    batch, before = small_batch(), torch.get_rng_state()
+    assert hide_values(batch, 0.0) is batch
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_inputs_are_hidden_in_training_alone():
+    plain, hiding = (small_run(learning_rate=0.0, hide=share) for share in (0.0, 0.9))
+    for run in (plain, hiding):
+        run.epoch()
+    (ours,), (theirs,) = (run.epochs().to_dict("records") for run in (hiding, plain))
+    assert ours["validation"] == theirs["validation"]
+    assert abs(ours["train"] - theirs["train"]) > 1e-3
 
 
 def shared_chance() -> list[bytes]:

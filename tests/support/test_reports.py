@@ -10,6 +10,8 @@ from small import small_log
 
 from helpers.losses import Evaluation
 from helpers.schema import WORKPLACE
+from helpers.support import reports
+from helpers.support.baselines import BASELINES
 from helpers.support.errors import InputError
 from helpers.support.reports import LEVELS
 from support.toy import SIZES, random_log
@@ -18,6 +20,7 @@ STREAMS = list(WORKPLACE.streams)
 COUNTED = np.array([[1, 1], [1, 0], [1, 1]], bool)  # the second window's target ends early
 # Whose habit decides: (windows, steps, categories). Actor is the second stream, Recipient the third
 DECIDERS = np.array([[[2, 0], [0, 3]], [[2, 0], [0, 0]], [[0, 3], [2, 0]]], np.int8)
+EVENT = np.array([[240, 241], [241, 300], [250, 251]])  # of a log of 300
 RECIPIENT_AT_FIRST = (2, 0, 1)  # window, step, category
 
 
@@ -25,7 +28,8 @@ def evaluation(**losses) -> Evaluation:
     """Three windows of two sequences, two steps, two categories; the losses are (3, 2, 2)."""
     known = {name: np.array(one, np.float32) for name, one in losses.items()}
     correct = np.arange(12).reshape(3, 2, 2) % 3 == 0
-    return Evaluation(random_log(), known, COUNTED, correct, np.array([7, 7, 9]), DECIDERS)
+    sequence = np.array([7, 7, 9])
+    return Evaluation(random_log(), known, COUNTED, correct, sequence, DECIDERS, EVENT)
 
 
 def by_hand() -> Evaluation:
@@ -54,6 +58,98 @@ def test_the_gap_is_what_nobody_could_know_and_what_the_model_could_have_known()
         assert table["gap"].tolist() == pytest.approx([2.5] * 3)
         assert table["unknowable"].tolist() == pytest.approx([1] * 3)
         assert table["unread"].tolist() == pytest.approx([1.5] * 3)
+
+
+# -- the model and the baselines
+
+
+def against(model, baselines: dict, right=None, n=60) -> Evaluation:
+    """Windows of one step of ten sequences, of which the model and the baselines lose so much."""
+    log, rng = random_log(), np.random.default_rng(0)
+    spread = rng.normal(size=(n, 1, 2))
+    losses = dict.fromkeys(BASELINES, spread + 9) | {
+        name: spread + np.array(one) for name, one in baselines.items()
+    }
+    losses["model"] = spread + np.array(model) + 0.1 * rng.normal(size=(n, 1, 2))
+    counted, sequence = np.ones((n, 1), bool), np.arange(n) % 10
+    correct = np.arange(n)[:, None, None] < n // 2 + np.zeros((1, 1, 2))
+    event = np.full((n, 1), 240)
+    return Evaluation(log, losses, counted, correct, sequence, None, event, right or {})
+
+
+def test_the_best_baseline_is_named_and_the_model_behind_it_where_that_is_sure():
+    found = against([1.0, 2.0], {"markov": [0.5, 2.0], "back_off": [0.7, 1.999]}).report()
+    assert found["best"].tolist() == ["markov", "back_off", "markov"]
+    assert found["behind"].tolist() == [True, False, True]
+    assert against([1.0, 2.0], {"markov": [1.5, 2.5]}).report()["behind"].tolist() == [False] * 3
+
+
+def test_the_error_is_of_the_difference_to_the_best_and_clustered():
+    hand = against([1.0, 2.0], {"markov": [0.5, 3.0], "back_off": [0.7, 2.0]})
+    table, losses = hand.report(), hand.losses
+    difference = losses["model"] - np.stack(
+        [losses["markov"][..., 0], losses["back_off"][..., 1]], -1
+    )
+    assert table["error"].tolist()[:2] == pytest.approx(hand.standard_error(difference))
+    mean = (losses["model"] - losses["back_off"]).mean(-1, keepdims=True)
+    assert table["best"][2] == "back_off"  # of the means the lowest
+    assert table["error"][2] == pytest.approx(hand.standard_error(mean)[0])
+
+
+def test_of_a_single_sequence_the_windows_are_the_units():
+    hand = against([1.0, 2.0], {"markov": [0.5, 2.0]})
+    apart = dataclasses.replace(hand, sequence=np.arange(60)).report()["error"]
+    one = dataclasses.replace(hand, sequence=np.zeros(60, int)).report()["error"]
+    assert one.tolist() == apart.tolist() and (one > 0.01).all()
+
+
+@pytest.mark.parametrize("more, behind", [(0, False), (1, True), (-1, False)])
+def test_a_model_that_is_less_accurate_than_the_most_accurate_is_behind(more, behind):
+    places = np.arange(60)[:, None, None]
+    right = dict.fromkeys(BASELINES, np.broadcast_to(places < 20, (60, 1, 2)))
+    right["copy_last"] = np.concatenate([places < 30 + more, places < 30], -1)
+    table = against([1.0, 2.0], {"markov": [1.5, 2.5]}, right).report()
+    assert table["behind"].tolist()[:2] == [behind, False]
+    assert table["accuracy_copy_last"].tolist()[:2] == pytest.approx([0.5 + more / 60, 0.5])
+    assert table["accuracy_markov"].tolist() == pytest.approx([1 / 3] * 3)
+    difference = against([1.0, 2.0], {}).correct * 1.0 - right["copy_last"]
+    error = against([1.0, 2.0], {}).standard_error(difference)
+    assert table["accuracy_error"].tolist()[:2] == pytest.approx(error)
+
+
+def test_shares_of_unseen_and_unknown_are_of_the_targets_that_count():
+    hand = by_hand()
+    hand.log.unseen[[240, 250], 1] = True
+    hand.log.table[[240, 241, 250, 251]] = [[0, 1], [2, 1], [1, 0], [1, 1]]
+    whole, first = hand.report(), hand.report(1)
+    assert whole["unseen"].tolist() == pytest.approx([0, 2 / 5, 1 / 5])
+    assert first["unseen"].tolist() == pytest.approx([0, 2 / 3, 1 / 3])
+    assert whole["unknown"].tolist() == pytest.approx([1 / 5, 1 / 5, 1 / 5])
+    assert first["unknown"].tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3])
+
+
+def test_names_are_told_from_numbers_and_times():
+    hand = by_hand()
+    hand.log.vocabularies = {"kind": [None, "start", "end"], "other": [None, 0.5, 1.0]}
+    assert hand.report()["names"].tolist() == [True, False, False]
+    hand.log.vocabularies = {"kind": [None]}
+    assert not hand.report()["names"].any()
+
+
+# -- durations
+
+
+def test_forecasts_of_durations_are_measured_against_what_came():
+    hand = by_hand()
+    assert reports.durations(hand) is None
+    hand.durations = {
+        "truth": np.array([10.0, 20, 30, 0]),
+        "model": np.array([[10.0, 12, 14], [0, 10, 19], [0, 30, 99], [0, 0, 0]]),
+        "table": np.array([[1.0, 10, 100]] * 4),
+    }
+    found = reports.durations(hand).set_index("forecast")
+    assert found.loc["model"].tolist() == pytest.approx([4, (2 + 10) / 4, 1, 3 / 4, (4 + 19) / 2])
+    assert found.loc["table"].tolist() == pytest.approx([4, (10 + 20 + 10) / 4, 10, 3 / 4, 99])
 
 
 # -- the decisions
@@ -112,7 +208,7 @@ def test_where_no_habit_decides_anything_there_is_nothing_to_tell():
     with pytest.raises(InputError, match="no habit decides anything at step 1 of these windows"):
         hand.decisions()
     assert hand.decisions(2)["decisions"].tolist() == [1, 1, 2]
-    assert hand.all_questions()["question"].unique().tolist() == ["all steps", "next event"]
+    assert hand.all_questions()["question"].unique().tolist() == ["next event", "all steps"]
 
 
 # -- all in one
@@ -121,7 +217,7 @@ def test_where_no_habit_decides_anything_there_is_nothing_to_tell():
 def test_the_questions_stand_one_below_another():
     hand = by_hand()
     table = hand.all_questions()
-    tables = {"all steps": hand.report(), "next event": hand.report(1)}
+    tables = {"next event": hand.report(1), "all steps": hand.report()}
     tables["where a habit decides"] = hand.decisions()
     first = ["question", "stream", "category", "size", "decisions", "ceiling"]
     assert table.columns[:6].tolist() == first
@@ -135,7 +231,7 @@ def test_the_questions_stand_one_below_another():
 
 def test_a_log_without_a_simulator_has_two_questions():
     table = dataclasses.replace(by_hand(), deciders=None).all_questions()
-    assert table["question"].unique().tolist() == ["all steps", "next event"]
+    assert table["question"].unique().tolist() == ["next event", "all steps"]
     assert "decisions" not in table
 
 

@@ -104,6 +104,7 @@ KEYS = [
     ("weight_decay", [float("-inf"), True], "'weight_decay'"),
     ("clip_norm", [0, -1.0, "1", float("inf")], "'clip_norm': must be"),
     ("dropout", [1, 2.5, float("nan")], "'dropout'"),
+    ("hide", [1, -0.1, "0.1", float("nan"), None], "'hide'"),
     ("step_decay", [-0.1, []], "'step_decay'"),
     ("carry", [0, HUGE], "'carry'"),
     ("tied", [0, "yes", None], "'tied'"),
@@ -117,6 +118,7 @@ KEYS = [
     ("mapping", ["", {}, "a\0b"], "'mapping'"),
     ("log", ["mine.csv"], "'mapping': a log of your own needs one"),
     ("model_checkpoint", ["", False, "a\0b"], "'model_checkpoint'"),
+    ("start_from", ["", False, "a\0b"], "'start_from'"),
     ("out", ["", "a\0b", 1, [], "config.json", "config.json/below/it"], "'out'"),
     ("Epochs", [3], "unknown key 'Epochs'; known keys are src_seq_len, "),
     ("model.layers", [3], "key 'model': unknown key 'layers'; known keys are d_model"),
@@ -136,6 +138,7 @@ KEYS = [
 def test_a_bad_value_is_refused_by_file_and_key(tmp_path, monkeypatch, path, value, said):
     monkeypatch.chdir(tmp_path)
     Path("config.json").write_text(json.dumps(changed(SETTINGS, path, value)))
+    Path("mine.csv").touch()
     with pytest.raises(InputError) as caught:
         read_config("config.json")
     message = str(caught.value)
@@ -143,6 +146,61 @@ def test_a_bad_value_is_refused_by_file_and_key(tmp_path, monkeypatch, path, val
     assert [words for words in said.split("|") if words not in message] == [], message
     assert len(message.splitlines()) == 1
     assert len(message) < 800
+
+
+# -- the files that a configuration names
+
+LIES = {  # the places where the file lies, whether a change names it, and where it is found
+    "beside": ("conf", False, "conf"),
+    "here": (".", False, "."),
+    "beside and here": ("conf .", False, "conf"),
+    "changed, here": (".", True, "."),
+    "changed, beside": ("conf", True, "conf"),
+    "changed, both": ("conf .", True, "."),
+}
+
+
+@pytest.mark.parametrize("key", ["log", "mapping", "model_checkpoint", "start_from"])
+@pytest.mark.parametrize("places, changes, found", LIES.values(), ids=LIES)
+def test_a_file_is_found_beside_its_configuration_or_here(
+    tmp_path, monkeypatch, key, places, changes, found
+):
+    monkeypatch.chdir(tmp_path)
+    Path("conf").mkdir()
+    named = {"log": "other", "mapping": "other"} | {key: "file"}
+    for place in places.split():
+        Path(place, "file").touch()
+    for place in ("conf", "."):
+        Path(place, "other").touch()
+    in_file = {} if changes else named
+    Path("conf/mine.json").write_text(json.dumps(SETTINGS | in_file))
+    config = read_config("conf/mine.json", named if changes else None)
+    assert getattr(config, key) == str(Path(found, "file"))
+
+
+def test_a_file_may_be_named_from_the_home_or_from_the_root(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    log, mapping, conf = tmp_path / "log.csv", tmp_path / "mapping.json", tmp_path / "a" / "b"
+    log.touch()
+    mapping.touch()
+    conf.mkdir(parents=True)
+    named = {"log": "~/log.csv", "mapping": str(mapping), "out": "~/runs/mine"}
+    (conf / "mine.json").write_text(json.dumps(SETTINGS | named))
+    config = read_config(conf / "mine.json")
+    assert (config.log, config.mapping) == (str(log), str(mapping))
+    assert config.out == str(tmp_path / "runs" / "mine")
+
+
+def test_a_file_that_is_nowhere_is_refused_by_both_places(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("conf").mkdir()
+    path = Path("conf", "mine.json")
+    path.write_text(json.dumps(SETTINGS | {"log": "log.csv"}))
+    words = ("key 'log'", f"there is no {Path('conf', 'log.csv')} and no log.csv", "correct it")
+    refused(lambda: read_config(path), *words, start=path)
+    words = ("key 'mapping'", f"there is no m.json and no {Path('conf', 'm.json')}")
+    refused(lambda: read_config(path, {"mapping": "m.json", "log": None}), *words, start=path)
 
 
 def test_the_settings_that_are_spoilt_here_are_good(tmp_path):

@@ -1,45 +1,23 @@
-"""The command that trains: its table as text, and the files that it must not write over."""
+"""The command that trains: a configuration, or a log; and the files it must not write over."""
 
+import json
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
-from small import CHECKPOINT, command, refused
+from small import CHECKPOINT, TABLES, command, contents, names_in, refused
 from unkind import UNKIND, Tags, unkind_run
 
 from helpers import training
 from helpers.events import VALIDATION
 from helpers.schema import CATEGORY_NAMES, WORKPLACE
-from helpers.support.baselines import BASELINES
+from helpers.support import wording
 from helpers.support.checkpoints import save_run
+from helpers.support.errors import in_one_line
 from helpers.support.files import DATA
 from helpers.tools import train
 from helpers.training import read_config
-
-
-def test_a_report_is_shown_by_question_with_the_best_baseline_three_digits_and_blanks(tmp_path):
-    rest = dict.fromkeys(BASELINES, 3.0)
-    rows = [
-        ("all steps", None, "A", 7, None, 2.0, 0.12345, 0.05),
-        ("all steps", None, "mean", None, None, 2.0, 0.12345, None),
-        ("where a habit decides", "Time", "A", None, 1234, 2.0, 0.9, 0.5),
-        ("where a habit decides", "mean", None, None, 1234, 2.0, 0.9, 0.5),
-    ]
-    columns = ["question", "stream", "category", "size", "decisions", "ceiling", "model", "gap"]
-    report = pd.DataFrame(rows, columns=columns).assign(**rest | {BASELINES[1]: [1.5, 1, 1, 1]})
-    report.to_csv(tmp_path / "report.csv", index=False)
-    for table in (report, report.astype({"size": "Int64"}), pd.read_csv(tmp_path / "report.csv")):
-        assert [line.split() for line in train.show(table).splitlines()] == [
-            f"{train.QUESTIONS['all steps']}, losses in nats:".split(),
-            ["category", "size", "ceiling", "baseline", "model", "gap"],
-            ["A", "7", "2.000", "1.500", "0.123", "0.050"],
-            ["mean", "2.000", "1.000", "0.123"],
-            [],
-            f"{train.QUESTIONS['where a habit decides']}, losses in nats:".split(),
-            ["stream", "category", "decisions", "ceiling", "baseline", "model", "gap"],
-            ["Time", "A", "1234", "2.000", "1.000", "0.900", "0.500"],
-            ["mean", "1234", "2.000", "1.000", "0.900", "0.500"],
-        ]
 
 
 @pytest.mark.parametrize("option", ["--report", "--history"])
@@ -93,7 +71,7 @@ def test_the_command_writes_every_file_that_the_docstring_lists_and_resumes(
     for name in ("report.csv", "history.csv"):
         assert (tmp_path / "tables" / name).read_bytes() == (out / name).read_bytes()
     report, epochs = pd.read_csv(out / "report.csv"), pd.read_csv(out / "epochs.csv")
-    assert report["question"].tolist() == ["all steps"] * 18 + ["next event"] * 18
+    assert report["question"].tolist() == ["next event"] * 18 + ["all steps"] * 18
     assert report["category"].tolist() == [*CATEGORY_NAMES, "mean"] * 2
     assert report["model"].notna().all() and report["look_back"].notna().all()
     assert epochs["epoch"].tolist() == [0, 1] and epochs["best"].sum() == 1
@@ -119,7 +97,7 @@ def test_the_command_writes_every_file_that_the_docstring_lists_and_resumes(
 def test_of_the_built_in_log_the_command_answers_three_questions(built_in, tmp_path, capsys):
     train.main([str(built_in())])
     said, report = capsys.readouterr().out, pd.read_csv(tmp_path / "run" / "report.csv")
-    questions = ["all steps", "next event", "where a habit decides"]
+    questions = ["next event", "all steps", "where a habit decides"]
     assert report["question"].unique().tolist() == questions
     of_decisions = report[report["question"] == questions[-1]]
     assert of_decisions["stream"].tolist() == [*list(WORKPLACE.streams)[1:], "mean"]
@@ -146,11 +124,200 @@ def test_unkind_names_in_tables(tmp_path):
     run.config = run.config.change(out=str(tmp_path))
     save_run(run)
     report = run.evaluation(VALIDATION).all_questions()
-    page, text = report._repr_html_(), train.show(report)
+    page, text = report._repr_html_(), wording.show(report)
     assert (
         not {"script", "img"} & {tag for tag, *_ in Tags(page).found}
         and "<script>" in Tags(page).text
     )
     assert "<script>alert(1)</script>" in text
-    assert len(text.splitlines()) == len(report) + 5  # titles and headings of two, one line between
+    assert all(line == in_one_line(line) for line in text.splitlines())
     assert pd.read_csv(tmp_path / "category_ranges.csv")["category"].tolist() == UNKIND
+
+
+# -- a log of one's own
+
+TINY = ["epochs=2", "batches=3", "model.d_model=8", "model.num_heads=2", "src_seq_len=4"]
+LEFT = {*TABLES, CHECKPOINT, "report.csv", "category_ladder.png", "loss_per_epoch_full.png"}
+WRITTEN = {"mapping.json", "config.json"}
+
+
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    """A log of 80 orders in a CSV, my.csv, in the current folder."""
+    rng = np.random.default_rng(0)
+    rows = ["order;step;who;when"]
+    for order in range(80):
+        for step in range(5):
+            when = np.datetime64("2024-01-01T00:00") + np.timedelta64(60 * order + 9 * step, "m")
+            rows.append(f"A{order};step {step};P{rng.integers(4)};{when}")
+    (tmp_path / "my.csv").write_text("\n".join(rows) + "\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "my.csv"
+
+
+def train_tiny(log, *options) -> None:
+    train.main([str(log), *options, "--set", *TINY, "out=run"])
+
+
+def test_a_log_is_looked_at_mapped_trained_and_reported_on_by_one_command(log, tmp_path):
+    ran = command("my.csv", "--set", *TINY, "out=run", cwd=log.parent)
+    assert ran.returncode == 0, ran.stderr
+    out = log.parent / "run"
+    assert names_in(out) == LEFT | WRITTEN
+    said = [
+        "my.csv: 400 events and 4 columns",
+        "Proposed:",
+        "sequence: 'order' (80 values, 5.0 events each)",
+        "kind of event: 'step' (5 values)",
+        f"Written: mapping.json and config.json in {out}.",
+        "Kept is epoch ",
+        "Test part, the next event",
+        "Test part, all steps of the horizon",
+        "How long until the next event",
+        "The next event, step: loss ",
+        f"Everything is in {out}.",
+    ]
+    places = [ran.stdout.find(words) for words in said]
+    assert -1 not in places and places == sorted(places), dict(zip(said, places, strict=True))
+    mapping = json.loads((out / "mapping.json").read_text())
+    assert mapping["sequence"] == "order" and list(mapping["categories"])[:2] == ["step", "who"]
+
+    # What was written trains the same run from any folder; and no run is replaced unasked.
+    before = contents(out)
+    for arguments in ([str(out / "config.json")], ["my.csv", "--set", *TINY, "out=run"]):
+        refused(
+            lambda arguments=arguments: train.main(arguments),
+            "go on with it by --go-on, replace it by --replace",
+            start=f"{out}: holds a run of 2 epochs; ",
+        )
+    assert contents(out) == before
+    (tmp_path / "elsewhere").mkdir()
+    again = command(out / "config.json", "--set", "out=same", cwd=tmp_path / "elsewhere")
+    assert again.returncode == 0, again.stderr
+    assert contents(tmp_path / "elsewhere" / "same")["history.csv"] == before["history.csv"]
+
+
+def test_a_run_goes_on_or_is_replaced_as_asked(log, capsys):
+    train_tiny(log)
+    first, shown = contents(log.parent / "run"), capsys.readouterr().out
+    train_tiny(log, "--go-on")  # it is finished, so it is reported on anew
+    assert capsys.readouterr().out.split("Kept is")[1] == shown.split("Kept is")[1]
+    assert contents(log.parent / "run") == first
+    train.main(["run/config.json", "--replace", "--set", "seed=1"])
+    assert "holds a run of 2 epochs, which is replaced" in capsys.readouterr().out
+    second = contents(log.parent / "run")
+    assert second["history.csv"] != first["history.csv"]
+    train_tiny(log, "--replace", "--kind", "who")
+    mapping = json.loads((log.parent / "run" / "mapping.json").read_text())
+    assert list(mapping["categories"])[:2] == ["who", "step"]
+    assert names_in(log.parent / "run") == LEFT | WRITTEN
+
+
+def test_a_run_that_was_broken_off_goes_on_to_the_same_end(log, monkeypatch):
+    train_tiny(log)
+    whole = contents(log.parent / "run")
+    train.main(["my.csv", "--look", "--set", *TINY, "out=broken"])
+
+    def stop(run):
+        if run.epochs_done == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "write_losses", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train.main(["broken/config.json"])
+    train.main(["broken/config.json", "--go-on"])
+    for name in ("history.csv", "report.csv", "epochs.csv"):
+        assert contents(log.parent / "broken")[name] == whole[name]
+
+
+def test_to_go_on_where_nothing_is_is_to_begin(log):
+    train_tiny(log, "--go-on")
+    assert names_in(log.parent / "run") == LEFT | WRITTEN
+
+
+def test_one_may_look_first_and_change_what_was_written(log, capsys):
+    train_tiny(log, "--look")
+    out = log.parent / "run"
+    assert names_in(out) == WRITTEN
+    said = capsys.readouterr().out
+    assert said.rstrip().endswith(f"python -m helpers.tools.train {out / 'config.json'}")
+    train_tiny(log, "--look")  # the same again
+    mapping = json.loads((out / "mapping.json").read_text())
+    del mapping["categories"]["who"], mapping["streams"]["who"]
+    (out / "mapping.json").write_text(json.dumps(mapping))
+    before = contents(out)
+    refused(lambda: train_tiny(log), "something else", "--replace", start=out / "mapping.json")
+    assert contents(out) == before
+    train.main([str(out / "config.json")])
+    assert "who" not in set(pd.read_csv(out / "report.csv")["category"])
+    train_tiny(log, "--replace", "--look")
+    assert "who" in json.loads((out / "mapping.json").read_text())["categories"]
+
+
+def test_a_mapping_of_ones_own_is_taken_and_kept_with_the_run(log, capsys):
+    mapping = {"sequence": "order", "time": "when", "categories": {"it": {"column": "step"}}}
+    mapping["streams"] = {"order": "order"}
+    (log.parent / "own.json").write_text(json.dumps(mapping))
+    train_tiny(log, "--mapping", "own.json", "--look")
+    assert json.loads((log.parent / "run" / "mapping.json").read_text()) == mapping
+    assert "Proposed" not in capsys.readouterr().out
+
+
+def test_without_a_folder_a_run_is_named_like_its_log():
+    for name in ("my.csv", "my.CSV.gz", "a/my.xes.gz", "my.jsonl", "my", "~/logs/my/"):
+        assert train.name_log(name) == "my"
+    assert train.name_log("my.2024.csv") == "my.2024"
+
+
+@pytest.mark.parametrize(
+    "name, text, log",
+    [
+        ("a.csv", "a,b", True),
+        ("a.json", '{"epochs": 3}', False),
+        ("a.json", '{\n"epochs": 3\n}', False),
+        ("a.json", '{"case": 1}\n{"case": 2}\n', True),
+        ("a.json", '[{"case": 1}]', True),
+        ("a.json", '{"ocel:events": {}}', True),
+        ("a.json", '{\n "objectTypes": []\n}', True),
+        ("a.json", None, False),
+        ("a.csv", None, True),
+    ],
+)
+def test_what_is_a_log_and_what_a_configuration(tmp_path, name, text, log):
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    assert train.is_log(str(tmp_path / name)) == log
+
+
+REFUSED = {
+    "an option of logs": (["{config}", "--kind", "x"], "--kind: is for a log"),
+    "a log twice": (["{log}", "--set", "log=other.csv"], "--set log: the log is"),
+    "a mapping as a key": (["{log}", "--set", "mapping=m.json"], "give its mapping by --mapping"),
+    "a mapping and an option": (
+        ["{log}", "--mapping", "m.json", "--kind", "step"],
+        "--mapping: m.json says it all",
+    ),
+    "a wrong key": (["{log}", "--set", "epoch=3"], "unknown key 'epoch'"),
+    "no such log": (["none.csv"], "none.csv: no such file"),
+    "no such column": (["{log}", "--sequence", "x"], "no column 'x'"),
+}
+
+
+@pytest.mark.parametrize("arguments, said", REFUSED.values(), ids=REFUSED)
+def test_what_makes_no_sense_is_refused_and_nothing_is_written(log, config_file, arguments, said):
+    config, before = config_file(), names_in(log.parent)
+    places = [one.format(config=config, log=log) for one in arguments]
+    refused(lambda: train.main([*places, "--set", f"out={log.parent / 'run'}"]), said)
+    assert names_in(log.parent) == before
+
+
+def test_several_workers_are_given_what_one_process_wrote(log, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    refused(lambda: train_tiny(log), "--look", "config.json", start=log)
+
+
+def test_a_mapping_is_written_a_line_a_category():
+    value = {"a": 1, "b": {"c": {"d": [1, 2]}, "é": {}}}
+    text = train.lay_out(value)
+    assert json.loads(text) == value and '    "c": {"d": [1, 2]},\n    "é": {}\n' in text

@@ -1,0 +1,66 @@
+"""Which events train (part 0), which choose (1, validation), which report (2, test)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from helpers.support.errors import InputError
+from helpers.support.notes import Notes, refuse_values
+
+PART_NAMES = ("train", "validation", "test")
+
+
+def split_events(
+    frame: pd.DataFrame, time: np.ndarray, sequence: np.ndarray, split, notes: Notes
+) -> np.ndarray:
+    """The part of each event, as a `helpers.schema.Split` says: (events,) int8.
+
+    frame: a row an event, in the order of time; sequence: (events,), numbers from 0
+    """
+    if split.by is None:
+        last = np.searchsorted(time, time, side="right") - 1  # no moment is cut in two
+        part = cut(last, split)
+    elif not isinstance(split.train, list):  # by sequence
+        drawn = np.random.default_rng(split.seed).permutation(sequence.max() + 1)
+        part = cut(drawn, split)[sequence]
+    else:
+        part = split_by_column(frame[split.by], sequence, split, notes)
+    for number, name in enumerate(PART_NAMES):
+        if not (part == number).any():
+            raise InputError(
+                f"{notes.path}: the {name} part has no events; change the mapping's split or "
+                f"give a longer log"
+            )
+    return part
+
+
+def cut(places: np.ndarray, split) -> np.ndarray:
+    """The part of each place, from 0: first come those that train, and last those that report."""
+    shares = (split.train, split.train + split.validation)
+    borders = [int(len(places) * share) for share in shares]
+    return np.searchsorted(borders, places, side="right").astype(np.int8)
+
+
+def split_by_column(text: pd.Series, sequence: np.ndarray, split, notes: Notes) -> np.ndarray:
+    number_of = {}
+    for number, values in enumerate((split.train, split.validation, split.test)):
+        number_of |= {str(value): number for value in values} if isinstance(values, list) else {}
+    for value in sorted(number_of.keys() - set(text.cat.categories)):
+        raise InputError(
+            f"{notes.path}: no row has '{value}' in column '{split.by}'; "
+            f"correct the mapping's split"
+        )
+    stranger = ~text.cat.categories.isin(number_of)
+    refuse_values(text, stranger, notes, "belongs to no part; list it in the mapping's split")
+    part = np.array([number_of[value] for value in text.cat.categories], np.int8)[text.cat.codes]
+    if mixed := (pd.Series(part).groupby(sequence).nunique() > 1).sum():
+        raise InputError(
+            f"{notes.path}: {mixed} sequences have events in more than one part; "
+            f"split by a column that a sequence shares"
+        )
+    if not isinstance(split.validation, list):  # a share: sequences evenly spread over training
+        training = np.unique(sequence[part == 0])
+        taken = np.diff(np.ceil(np.arange(len(training) + 1) * split.validation)) > 0
+        part[np.isin(sequence, training[taken])] = 1
+    return part
