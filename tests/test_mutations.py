@@ -32,6 +32,7 @@ LEAST = 0.7  # the share of them that must be noticed
 # Imported once for all runs.
 HEAVY = ["torch._dynamo", "pandas", "pyarrow.parquet", "pydantic", "safetensors.torch", "filelock"]
 HEAVY += ["matplotlib.pyplot", "nbval.plugin", "hypothesis"]
+MOST_MEMORY = 12 * 2**30  # bytes that one run of tests may address
 SLOWEST = 3  # seconds of a processor; tests that take longer are left out
 # Modules of helpers, those with slow tests first, and the tests that see them beside their own,
 # which are tests/test_model.py for model, tests/support/test_fast.py for support/fast.
@@ -220,9 +221,12 @@ def run_job(job: Job) -> Outcome:
 
 
 def run_tests(folder: Path, files: list[str], seconds: dict[str, float] | None) -> None:
+    import resource
+
     import hypothesis
 
     os.setsid()
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))  # a mutant may ask for all
     os.chdir(folder)
     sys.path.insert(0, str(folder))
     os.environ |= {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
