@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,7 @@ from helpers.losses import (
 from helpers.reader import read
 from helpers.schema import Category
 from helpers.support.baselines import BASELINES, find_lowest
+from helpers.support.durations import count_quantiles
 from helpers.support.errors import InputError
 from helpers.support.fast import category_losses_fast
 from helpers.support.reports import ACCURACIES
@@ -289,6 +291,14 @@ def test_the_next_event_s_duration_is_forecast_where_a_category_tells_of_it():
     # A half of what is known is bin 3, two to four seconds, a half bin 5, eight to sixteen.
     expected = np.tile([2 * 2**0.2, 4, 8 * 2**0.8], (len(windows), 1))
     assert found["model"] == pytest.approx(expected, rel=1e-5)
+    # The table counts what came after each kind of event in training.
+    before = pd.Series(np.arange(len(log))).groupby(log.sequence).shift().to_numpy()
+    counted = np.flatnonzero((log.part == TRAIN) & (before >= 0))
+    last = before[counted].astype(int)
+    waits = (log.time[counted] - log.time[last]) / np.timedelta64(1, "s")
+    waits = np.where(waits < 1, 0, waits)
+    table = count_quantiles(log.table[last, 0], waits, log.table[windows.origins, 0])
+    assert found["table"] == pytest.approx(table)
 
 
 class Constant(torch.nn.Module):

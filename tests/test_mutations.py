@@ -53,7 +53,6 @@ MODULES = {
     "support/splits": ["test_events.py"],
     "support/durations": ["test_events.py"],
     "support/log_files": ["test_events.py"],
-    "support/text_values": ["support/test_log_files.py"],
     "model": ["support/test_fast.py", "support/test_plain.py"],
     "support/watching": ["test_training.py"],
     "support/records": ["test_training.py"],

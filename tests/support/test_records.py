@@ -71,6 +71,12 @@ CHOICES = {
         1,
         ["without a say there: B, C.", "have kept epoch 0, because of C."],
     ),
+    "two, of which the one that rises is named": (
+        [2, 2, 2],
+        [[1, 4, 2.1], [0.9, 4.2, 3]],
+        1,
+        ["without a say there: B, C.", "have kept epoch 0, because of C."],
+    ),
     "none is better, so the plain mean": ([0, 0, 1], [[3, 3, 3], [2, 3, 3]], 1, ["A, B, C."]),
 }
 
