@@ -16,10 +16,10 @@ import pandas as pd
 
 from helpers.schema import ELAPSED, TIME_PARTS, Category, Column, LogMapping, Source, Stream
 from helpers.support.durations import STARTS, bin_seconds
-from helpers.support.log_files import Notes, name_of, parse_numbers, read_frame, refuse_values
-from helpers.support.splits import PART_NAMES, split_events
-
-TRAIN, VALIDATION, TEST = range(len(PART_NAMES))
+from helpers.support.log_files import name_of, read_frame
+from helpers.support.notes import Notes, refuse_values
+from helpers.support.splits import PART_NAMES, TEST, TRAIN, VALIDATION, split_events  # noqa: F401
+from helpers.support.text_values import parse_numbers
 
 
 @dataclass

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from helpers.support.reports import ACCURACIES
+
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "build" / "own_logs"
-TABLES = ("marginal", "copy_last", "markov", "back_off", "look_back")
 ENDINGS = (".csv.gz", ".xes.gz")
 
 
@@ -32,11 +33,11 @@ def summarise(report: pd.DataFrame) -> dict:
     names = report[(report["question"] == "next event") & report["names"]]
     figures = {}
     for what, rows in (("kind", names[:1]), ("names", names)):
-        tables = rows[[f"accuracy_{table}" for table in TABLES]]
+        tables = rows[ACCURACIES]
         figures[f"{what}_model"] = rows["accuracy"].mean()
         figures[f"{what}_table"] = tables.max(axis=1).mean()  # the best one of each category
         figures[f"{what}_copy_last"] = rows["accuracy_copy_last"].mean()
-    best = names.iloc[0][[f"accuracy_{table}" for table in TABLES]].astype(float)
+    best = names.iloc[0][ACCURACIES].astype(float)
     return figures | {
         "kind_best": best.idxmax().removeprefix("accuracy_"),
         "categories": len(names),

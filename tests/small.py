@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors import safe_open
@@ -23,6 +24,8 @@ from helpers.model import MultiStreamModel
 from helpers.schema import WORKPLACE
 from helpers.support.errors import InputError
 from helpers.support.files import ROOT, Truth
+from helpers.support.notes import Notes
+from helpers.support.table_files import read_table
 from helpers.tools.simulate import export
 from helpers.training import Config, Data, ModelConfig, Trainer
 from helpers.windows import Batch, Windows
@@ -69,6 +72,12 @@ def write_log(folder: Path) -> dict:
 def _small_log() -> Log:
     with tempfile.TemporaryDirectory() as folder:
         return read_log(write_log(Path(folder))["log"], WORKPLACE)
+
+
+def read_written(path: Path, content: str | bytes, wanted: list[str] | None = None) -> pd.DataFrame:
+    """The columns of text that are read from a file of this content."""
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_table(path, wanted, Notes(path))
 
 
 def small_log() -> Log:
@@ -239,14 +248,16 @@ def refused(call: Callable, *words, start="", error=InputError) -> None:
 # -- processes
 
 
-def command(*arguments, cwd: Path, tool: str = "train") -> subprocess.CompletedProcess:
+def command(
+    *arguments, cwd: Path, tool: str = "train", **environment
+) -> subprocess.CompletedProcess:
     """The command that trains, or another one, in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", f"helpers.tools.{tool}", *map(str, arguments)],
         cwd=cwd,
         capture_output=True,
         encoding="utf-8",
-        env=os.environ | ENVIRONMENT,
+        env=os.environ | ENVIRONMENT | environment,
     )
 
 

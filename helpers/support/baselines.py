@@ -12,6 +12,8 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from helpers.support.splits import TRAIN
+
 BASELINES = ("marginal", "copy_last", "markov", "back_off", "look_back")
 MARKOV = 2  # so many tables, each with the one before it as its prior, make markov
 ORDER = 3  # so many events before the event does back_off look at
@@ -76,8 +78,7 @@ class Table:
 
     def p(self, context: np.ndarray, value: np.ndarray, prior: np.ndarray, weight: float):
         """With a prior worth `weight` observations (a Dirichlet's mean): the shape of `value`."""
-        together, seen = self.count(context, value)
-        return (together + weight * prior) / (seen + weight)
+        return add_prior(*self.count(context, value), prior, weight)
 
     def list_values(self, context: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Every value that followed each of the contexts: whose it is, a place there, and it."""
@@ -151,7 +152,7 @@ class CategoryBaseline:
         def loss(weights: tuple) -> float:
             p = copy_last
             for (together, seen), weight in zip(counts, weights, strict=False):
-                p = (together + weight * p) / (seen + weight)
+                p = add_prior(together, seen, p, weight)
             return -np.log(p).mean()
 
         self.weights = min(product(PRIOR_WEIGHTS, PRIOR_WEIGHTS), key=loss)
@@ -322,9 +323,14 @@ def find_lowest(log) -> np.ndarray:
 
     Where no training event is blank, 0 stands for rare values alone, and is no answer.
     """
-    training = log.part == 0
+    training = log.part == TRAIN
     blank = (log.table[training] == 0) & ~log.unseen[training]
     return np.where(blank.any(0), 0, 1)
+
+
+def add_prior(together: np.ndarray, seen: np.ndarray, prior: np.ndarray, weight: float):
+    """The share of what was seen together, with a prior worth `weight` observations."""
+    return (together + weight * prior) / (seen + weight)
 
 
 def find_share(same: np.ndarray, otherwise: np.ndarray) -> float:

@@ -8,9 +8,7 @@ import pandas as pd
 from helpers.support.notes import Notes, refuse_values
 from helpers.support.pairs import START_TIME, join_rows, split_rows
 from helpers.support.table_files import read_table
-from helpers.support.text_values import blank_out, note_names, parse_numbers, parse_times
-
-__all__ = ["Notes", "name_of", "parse_numbers", "read_frame", "refuse_values"]
+from helpers.support.text_values import blank_out, note_names, parse_times
 
 
 def name_of(column: str | list[str]) -> str:

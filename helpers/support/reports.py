@@ -53,9 +53,14 @@ def report(evaluation, step: int | None = None) -> pd.DataFrame:
     last = {"category": "mean"} | dict(table.drop(columns=["category", "size"]).mean())
     table = pd.concat([table, pd.DataFrame([last])], ignore_index=True).astype({"size": "Int64"})
     table = add_rivals(table, evaluation, steps)
-    values = [log.vocabularies.get(category.name) or [None] for category in log.categories]
-    table["names"] = [*(isinstance(one[-1], str) for one in values), False]
+    table["names"] = [*list_names(log), False]
     return table
+
+
+def list_names(log) -> list[bool]:
+    """Of each category of a `Log`, whether its values are names, not numbers or times."""
+    values = [log.vocabularies.get(category.name) or [None] for category in log.categories]
+    return [isinstance(one[-1], str) for one in values]
 
 
 def share_unknown(log, events: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Which events train (part 0), which choose (1, validation), which report (2, test)."""
+"""Which events train, which choose (validation), which report (test)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pandas as pd
 from helpers.support.errors import InputError
 from helpers.support.notes import Notes, refuse_values
 
+TRAIN, VALIDATION, TEST = 0, 1, 2
 PART_NAMES = ("train", "validation", "test")
 
 
@@ -60,7 +61,7 @@ def split_by_column(text: pd.Series, sequence: np.ndarray, split, notes: Notes) 
             f"split by a column that a sequence shares"
         )
     if not isinstance(split.validation, list):  # a share: sequences evenly spread over training
-        training = np.unique(sequence[part == 0])
+        training = np.unique(sequence[part == TRAIN])
         taken = np.diff(np.ceil(np.arange(len(training) + 1) * split.validation)) > 0
-        part[np.isin(sequence, training[taken])] = 1
+        part[np.isin(sequence, training[taken])] = VALIDATION
     return part

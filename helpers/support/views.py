@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from helpers.support.errors import in_one_line
-from helpers.support.reports import standard_error
+from helpers.support.reports import list_names, standard_error
+from helpers.support.splits import VALIDATION
 
 MEAN = -1  # of all views
 
@@ -38,7 +39,7 @@ def list_views(log) -> list[View]:
     Plain are the kind of event alone, then all names, and the history of the sequence itself.
     """
     categories = [category.name for category in log.categories]
-    names = torch.tensor([isinstance(log.vocabularies[name][-1], str) for name in categories])
+    names = torch.tensor(list_names(log))
     names[0] = True  # the kind of event, whatever it is written in
     kind = torch.arange(len(names)) == 0
     own = torch.tensor([stream.key not in categories for stream in log.streams])
@@ -63,8 +64,9 @@ def show(batch, categories: Tensor, streams: Tensor):
 
     categories, streams: bool, (C,) and (S,), or (B, C) and (B, S) where each window has its own
     """
-    categories, streams = torch.atleast_2d(categories), torch.atleast_2d(streams)
-    origin = torch.arange(batch.known.shape[-1]) == batch.known.shape[-1] - 1  # (T,)
+    device, last = batch.known.device, batch.known.shape[-1] - 1
+    categories, streams = (torch.atleast_2d(one).to(device) for one in (categories, streams))
+    origin = torch.arange(last + 1, device=device) == last  # (T,)
     return batch._replace(
         histories=batch.histories * categories[:, None, None],
         given=batch.given * categories[:, None],
@@ -77,9 +79,9 @@ def draw(batch, views: list[View]):
     if not views:
         return batch
     which = torch.randint(2 * len(views), (len(batch.given),)).clamp(max=len(views) - 1)
-    device = batch.given.device
-    categories = torch.stack([view.categories for view in views])[which].to(device)
-    return show(batch, categories, torch.stack([view.streams for view in views])[which].to(device))
+    categories = torch.stack([view.categories for view in views])[which]
+    streams = torch.stack([view.streams for view in views])[which]
+    return show(batch, categories, streams)
 
 
 class Viewed(nn.Module):
@@ -93,15 +95,17 @@ class Viewed(nn.Module):
         self.model, self.views, self.choice = model, views, choice
 
     def forward(self, batch) -> Tensor:  # -> logits (B, U, V)
-        answers, device = [], batch.given.device  # of each view: a (B, U, size) for each category
+        answers = []  # of each view: a (B, U, size) for each category
         for view in self.views:
-            logits = self.model(show(batch, view.categories.to(device), view.streams.to(device)))
+            logits = self.model(show(batch, view.categories, view.streams))
             parts = logits.float().split(self.model.sizes, -1)
             answers.append([part.log_softmax(-1) for part in parts])
         chosen = []
         for number, each in zip(self.choice, zip(*answers, strict=True), strict=True):
-            mean = torch.stack(each).logsumexp(0) - math.log(len(each))
-            chosen.append(mean if number == MEAN else each[number])
+            if number == MEAN:
+                chosen.append(torch.stack(each).logsumexp(0) - math.log(len(each)))
+            else:
+                chosen.append(each[number])
         return torch.cat(chosen, -1)
 
     def tell(self, names: list[str]) -> str:
@@ -120,7 +124,7 @@ def choose_views(run, evaluate: Callable) -> Viewed:
     Chosen is by the loss at the next event of all validation windows; evaluate is that of
     `helpers.losses`.
     """
-    windows, losses = run.data.windows[1], []  # of validation; of each view, (N, 1, C)
+    windows, losses = run.data.windows[VALIDATION], []  # of each view, (N, 1, C)
     for number in range(len(run.views)):
         viewed = Viewed(run.model, [run.views[number]], [0] * len(run.names))
         checked = evaluate(viewed, windows, device=run.config.device)

@@ -8,6 +8,7 @@ import pandas as pd
 from helpers.support.baselines import BASELINES
 from helpers.support.errors import in_one_line
 from helpers.support.reports import ACCURACIES, LEAST, share_unknown
+from helpers.support.splits import TEST
 
 # What each part of a report is about.
 QUESTIONS = {
@@ -16,7 +17,6 @@ QUESTIONS = {
     "where a habit decides": "Test part, the next event where a stream's habit decides it",
 }
 LONGEST = 40  # letters of a name
-TEST = 2  # as in `events`
 UNITS = {"days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
 
 

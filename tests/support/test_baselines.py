@@ -393,6 +393,8 @@ def test_unknown_is_no_answer_where_no_training_event_is_blank():
     assert find_lowest(log)[1] == 1
     best = fit_baselines(log).fitted[1].best(np.arange(len(log)), 1)
     assert (best > 0).all() and (best[0] == 3).all()  # the first is of the marginal
+    log.unseen[np.flatnonzero(log.part == TEST), 1] = False  # blanks that training never has
+    assert find_lowest(log)[1] == 1
     log.unseen[np.flatnonzero(log.part == TRAIN)[::2], 1] = False  # blank, and so an answer
     assert find_lowest(log)[1] == 0
 

@@ -6,11 +6,9 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
-from small import refused
+from small import read_written, refused
 
 from helpers.support.csv_files import find_delimiter
-from helpers.support.notes import Notes
-from helpers.support.table_files import read_table
 
 CELLS = ["", " ", "a", " a", "a ", "b", "Zoë", "李", "0", "1.5", "NA", "nan", "x y", "'", "#"]
 
@@ -18,9 +16,7 @@ CELLS = ["", " ", "a", " a", "a ", "b", "Zoë", "李", "0", "1.5", "NA", "nan", 
 @pytest.fixture
 def read(tmp_path):
     def read(content: str, wanted: list[str] | None = None) -> pd.DataFrame:
-        path = tmp_path / "log.csv"
-        path.write_text(content, encoding="utf-8", newline="")
-        return read_table(path, wanted, Notes(path))
+        return read_written(tmp_path / "log.csv", content, wanted)
 
     return read
 

@@ -4,10 +4,7 @@ import gzip
 import json
 
 import pytest
-from small import refused
-
-from helpers.support.notes import Notes
-from helpers.support.table_files import read_table
+from small import read_written, refused
 
 ONE, TWO = {"who": "A", "n": 1}, {"who": "B", "n": 2}
 
@@ -19,9 +16,7 @@ def lines(*objects) -> str:
 @pytest.fixture
 def read(tmp_path):
     def read(content, wanted=None, name="log.jsonl"):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return read_table(path, wanted, Notes(path))
+        return read_written(tmp_path / name, content, wanted)
 
     return read
 

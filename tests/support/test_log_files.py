@@ -21,8 +21,8 @@ from small import refused
 
 from helpers.events import TRAIN, read_log
 from helpers.schema import LogMapping, Source
-from helpers.support.log_files import name_of, read_frame, refuse_values
-from helpers.support.notes import Notes
+from helpers.support.log_files import name_of, read_frame
+from helpers.support.notes import Notes, refuse_values
 
 COLUMNS = ["who", "what", "when", "due", "hours", "place"]
 ROWS = [

@@ -4,7 +4,7 @@ import gzip
 import tracemalloc
 
 import pytest
-from small import refused
+from small import read_written, refused
 
 from helpers.support.notes import Notes
 from helpers.support.table_files import read_table
@@ -35,9 +35,7 @@ ONE = string("concept:name", "one")
 @pytest.fixture
 def read(tmp_path):
     def read(content, wanted=None, name="log.xes"):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return read_table(path, wanted, Notes(path))
+        return read_written(tmp_path / name, content, wanted)
 
     return read
 

@@ -1,12 +1,11 @@
 """The command that makes up a workshop: what it writes, and that what is said of it is true."""
 
 import gzip
-import os
-import subprocess
-import sys
+from functools import partial
 
 import numpy as np
 import pytest
+from small import command
 
 from helpers.events import read_log
 from helpers.own_log import look_at, propose_mapping
@@ -34,14 +33,7 @@ def mended(tmp_path_factory):
     return path
 
 
-def run(*arguments, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "helpers.tools.company", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | environment,
-    )
+run = partial(command, cwd=ROOT, tool="company")
 
 
 def test_the_files_of_the_course_can_be_remade(tmp_path):

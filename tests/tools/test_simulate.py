@@ -1,13 +1,12 @@
 """The command that simulates a workplace: what it writes, and what it refuses."""
 
 import gzip
-import os
-import subprocess
-import sys
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
+from small import command
 
 from helpers.support.files import DATA, ROOT, read_truth
 from helpers.tools import simulate
@@ -17,14 +16,7 @@ from helpers.world import Workplace
 SMALL = Workplace(employees=20, days=20)
 
 
-def run(*arguments, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "helpers.tools.simulate", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | environment,
-    )
+run = partial(command, cwd=ROOT, tool="simulate")
 
 
 def test_the_command_writes_the_same_bytes_twice_and_nothing_else(tmp_path):
