@@ -188,9 +188,7 @@ def encode_quantiles(name, source: Source, size: int, numbers, text, part, notes
     return {name: (np.where(np.isnan(numbers), 0, integers), [None, *levels.tolist()])}
 
 
-def encode_names(
-    name: str, size: int, min_count: int, text: pd.Series, training: np.ndarray, notes: Notes
-) -> Encoded:
+def encode_names(name, size: int, min_count: int, text, training, notes) -> Encoded:
     """The most frequent names of the training events, in the order of the alphabet."""
     counts = text[training & (text != "")].value_counts()
     counts = counts[counts >= min_count].sort_index().sort_values(ascending=False, kind="stable")

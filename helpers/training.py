@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -30,7 +31,7 @@ from helpers.support import checkpoints, machine, refusals, settings, views, wat
 from helpers.support.errors import InputError
 from helpers.support.fast import category_losses_fast, speed_up
 from helpers.support.files import DATA, STORED, Truth, name_run_folder, read_json, read_truth
-from helpers.support.machine import scale_rate
+from helpers.support.mixtures import choose_forecaster
 from helpers.support.records import Record, measure_limits
 from helpers.support.settings import Amount, Count, Settings, Size, Text
 from helpers.windows import Windows, pick_evenly
@@ -66,9 +67,7 @@ class Config(Settings):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     hide: Annotated[float, Field(ge=0, lt=1)] = 0.0  # this share of inputs is unknown in training
     views: bool = False  # true: training hides whole categories and streams at times, see `views`
-    focus: Annotated[float, Field(ge=0, lt=1)] = (
-        0.0  # this share of the loss is the first category's
-    )
+    focus: Annotated[float, Field(ge=0, lt=1)] = 0.0  # so much of the loss is the first's alone
     step_decay: Amount = 0.0  # step u of the horizon weighs 1 / u ** step_decay in training
     carry: Size = 1  # so many last vectors of each encoded history go on
     tied: bool = False  # heads share the event embedding's weights: for many rare values
@@ -106,6 +105,10 @@ class Data:
     log: Log
     windows: dict[int, Windows]
     truth: Truth | None
+
+    @cached_property
+    def baselines(self):  # `Baselines` of the log, counted when they are first asked
+        return fit_baselines(self.log)
 
 
 def load_data(config: Config) -> Data:
@@ -259,7 +262,7 @@ class Trainer(Record):
         if config.clip_norm:
             nn.utils.clip_grads_with_norm_(parameters.values(), config.clip_norm, norm)
         for group in self.optimizer.param_groups:
-            group["lr"] = config.learning_rate * scale_rate(config.schedule, number, steps)
+            group["lr"] = config.learning_rate * machine.scale_rate(config.schedule, number, steps)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return by_stream
@@ -272,18 +275,17 @@ class Trainer(Record):
         losses = checked.losses["model"][checked.counted]  # (steps that count, C)
         return workers.mean_of_all(torch.from_numpy(losses))
 
-    def evaluation(self, part: int = TEST, origins: np.ndarray | None = None) -> Evaluation:
-        """The best epoch's model and all that it is read against, on a part's windows or some."""
-        windows, baselines = self.data.windows[part], fit_baselines(self.data.log)
-        rest = (origins, self.config.device, self.progress)
-        with self.forecaster() as model:
-            return evaluate(model, windows, baselines, self.data.truth, *rest)
+    def evaluation(self, part=TEST, origins: np.ndarray | None = None, alone=False) -> Evaluation:
+        """The best epoch's forecast and its rivals', on a part's windows; see `forecaster`."""
+        data, rest = self.data, (origins, self.config.device, self.progress)
+        with self.forecaster(alone) as model:
+            return evaluate(model, data.windows[part], data.baselines, data.truth, *rest)
 
     @contextmanager
-    def forecaster(self) -> Iterator[nn.Module]:
-        """Inside, the best epoch's network, each category read from the view that serves it."""
+    def forecaster(self, alone=False) -> Iterator[nn.Module]:
+        """Inside, the best epoch's network; with views, mixed with a table, unless it be alone."""
         with checkpoints.best_epoch(self), machine.use_precision(self.config):
-            yield views.choose_views(self, evaluate) if self.views else self.model
+            yield choose_forecaster(self, evaluate, alone) if self.views else self.model
 
 
 def finished_run(path: str | Path, changes: dict | None = None) -> Trainer:

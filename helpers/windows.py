@@ -96,8 +96,8 @@ class Windows:
             self.histories = Groups([log.key(stream) for stream in log.streams], visible)
 
         # The events, and a row of zeros that padding names.
-        padded = np.pad(log.table, [(0, 1), (0, 0)])
-        self.table = beside.table if beside else torch.from_numpy(padded)  # (events + 1, C)
+        one_more = [(0, 1), (0, 0)]  # (events + 1, C)
+        self.table = beside.table if beside else torch.from_numpy(np.pad(log.table, one_more))
 
     def __len__(self) -> int:
         return len(self.origins)

@@ -54,7 +54,7 @@ def main(folders: list[str]) -> None:
             report = pd.read_csv(RUNS / name / "report.csv")
             rows.append({"log": name} | summarise(report) | {"seconds": round(seconds)})
             print(rows[-1])
-    table = pd.DataFrame(rows).round(4)
+    table = pd.DataFrame(rows).sort_values("log").round(4)
     table.to_csv(ROOT / "data" / "own_logs.csv", index=False)
     print(table.to_string())
 

@@ -390,7 +390,7 @@ def test_the_card_shows_what_one_command_made_of_the_public_logs():
     columns = [
         f"{what}_{who}" for what in ("kind", "names") for who in ("model", "table", "copy_last")
     ]
-    shown = {row[0]: row[1:] for row in table(CARD, "log \\| network")}
+    shown = {row[0]: row[1:] for row in table(CARD, "log \\| model")}
     mean = shown.pop("mean")
     assert list(shown) == list(stored.index)
     for log, cells in [*shown.items(), ("mean", mean)]:

@@ -40,7 +40,8 @@ MODULES = {
     "training": [],
     "support/checkpoints": ["test_training.py"],
     "support/machine": ["test_training.py"],
-    "support/views": [],
+    "support/views": ["support/test_mixtures.py"],
+    "support/mixtures": [],
     "world": [],
     "reader": [],
     "losses": ["support/test_baselines.py", "support/test_reports.py"],
@@ -137,6 +138,10 @@ GUARDS = [
     Guard("another run is replaced", "stamp(_p) in run.stamps", "True"),
     Guard("the test chooses", "_w, _o = _all[VALIDATION], _part",
           "_w, _o = _all[TEST], _all[TEST].origins"),
+    Guard("the test chooses what to read from", "_r.data.windows[VALIDATION]",
+          "_r.data.windows[TEST]"),
+    Guard("a table is told what is asked", "batch.given[:, 1:]", "batch.target"),
+    Guard("the table answers alone", "_t + _rest, _o + _part", "_o, _o"),
     Guard("the last weights are evaluated", "put_weights(_r.model, _r.best)", "None"),
     Guard("half an epoch stays", "put_state(_run, _before)", "None"),
     Guard("another run's checkpoint", "_theirs.get(_k) == _ours[_k]", "True"),
@@ -239,6 +244,8 @@ def run_tests(folder: Path, files: list[str], seconds: dict[str, float] | None) 
     watch = Watch(seconds)
     names = ["randomly", "cacheprovider", "xdist", "cov", "anyio", "unraisableexception"]
     options = ["-x", "-q", "-m", "not long", *(f"-pno:{name}" for name in names)]
+    if seconds is not None:  # a mutant may hang
+        options.append(f"--timeout={10 * SLOWEST}")
     code = pytest.main([*options, *files], plugins=[watch])
     Path("told.json").write_text(json.dumps([code, watch.failure, watch.seconds]))
 

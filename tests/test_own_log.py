@@ -438,7 +438,7 @@ def test_a_recipe_is_sized_by_the_log(look, cases, events, source, target, batch
     assert PASSES[0] <= config["epochs"] <= PASSES[1]
     assert Config(**config).model_dump(include={"hide", "views"}) == {"hide": 0.1, "views": True}
     config["model"]["d_model"] = 8
-    assert RECIPE["model"]["d_model"] == 32
+    assert RECIPE["model"]["d_model"] == 64
 
 
 def test_a_mapping_of_another_log_has_no_recipe(look):

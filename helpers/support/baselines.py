@@ -22,6 +22,7 @@ PRIOR_WEIGHTS = (0.001, 0.01, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
 LOOK_WEIGHTS = (1, 10, 100)  # the same, of the table that looks back
 LOOKED_AT = 12  # kinds of event, the most frequent, that one may look back to
 CANDIDATES = 2**22  # values that are compared at a time, in the search for the most likely
+MOST = 2**31  # of the kind and the value of an event, as a number, and of contexts
 
 
 class Past:
@@ -68,8 +69,8 @@ class Table:
     def look_up(known: tuple[np.ndarray, np.ndarray], wanted: np.ndarray) -> np.ndarray:
         """How often each of the wanted was seen, 0 where never."""
         keys, numbers = known
-        place = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
-        return np.where(keys[place] == wanted, numbers[place], 0)
+        place = find(keys, wanted)
+        return np.where(place >= 0, numbers[place], 0)
 
     def count(self, context: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """How often each value followed its context, and how often anything did."""
@@ -79,6 +80,13 @@ class Table:
     def p(self, context: np.ndarray, value: np.ndarray, prior: np.ndarray, weight: float):
         """With a prior worth `weight` observations (a Dirichlet's mean): the shape of `value`."""
         return add_prior(*self.count(context, value), prior, weight)
+
+    def spread(self, context: np.ndarray, prior: np.ndarray, weight: float) -> np.ndarray:
+        """The same of every value: (N,) contexts, with their priors, (N, size) -> (N, size)."""
+        whose, value = self.list_values(context)
+        together = np.zeros_like(prior)
+        together[whose, value], _ = self.count(context[whose], value)
+        return add_prior(together, self.look_up(self.contexts, context)[:, None], prior, weight)
 
     def list_values(self, context: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Every value that followed each of the contexts: whose it is, a place there, and it."""
@@ -109,6 +117,7 @@ class CategoryBaseline:
 
     def __init__(self, past: Past, value: np.ndarray, training: np.ndarray, size: int):
         self.past, self.value, self.size = past, value.astype(int), size
+        self.numbered: list[np.ndarray] = []  # of each order the contexts that the log has
         self.contexts = self.list_contexts()
         # Weights and looks are chosen on the last tenth, then all is counted.
         cut = max(1, int(0.9 * len(training)))
@@ -119,16 +128,29 @@ class CategoryBaseline:
         self.count(training)
 
     def list_contexts(self) -> list[np.ndarray]:
-        """What each table knows of each event, as a number: (events,) each.
+        """What each table knows of each event of the log, see `find_contexts`: (events,) each."""
+        kind, value = (
+            np.stack([np.where(back >= 0, one[back], -1) for back in self.past.back], -1)
+            for one in (self.past.kind, self.value)
+        )
+        return self.find_contexts(kind, value)
+
+    def find_contexts(self, kind: np.ndarray, value: np.ndarray) -> list[np.ndarray]:
+        """What each table knows of what came before, as a number: (...) each.
 
         First the value before, then value and kind of the event before, of the two before, and so
-        on. Numbered anew at each step, since products of so many sizes would run over.
+        on. They are numbered anew at each step, since products of so many sizes would run over:
+        by the log, with whose events the first call is made; what it never has is -1.
+
+        kind, value: (..., ORDER), of the event before, the one before that and so on, -1 for none
         """
-        itself = number(self.past.kind * self.size + self.value)
-        contexts, so_far = [self.value[self.past.before]], 0
-        for back in self.past.back:
-            there = np.where(back >= 0, itself[back] + 1, 0)  # 0 where the sequence had not begun
-            so_far = number(so_far * (itself.max() + 2) + there)
+        there = np.where(kind >= 0, kind * self.size + value + 1, 0)
+        contexts, so_far = [value[..., 0].clip(0)], np.zeros(kind.shape[:-1], int)
+        for back in range(ORDER):
+            so_far = so_far * MOST + there[..., back]
+            if back == len(self.numbered):
+                self.numbered.append(np.unique(so_far))
+            so_far = find(self.numbered[back], so_far)
             contexts.append(so_far)
         return contexts
 
@@ -207,6 +229,18 @@ class CategoryBaseline:
         """By a table of `look`, with markov as its prior."""
         return table.p(context[events], value, self.p(events, value, MARKOV), weight)
 
+    def spread(self, kind: np.ndarray, value: np.ndarray) -> np.ndarray:
+        """What back_off expects of every value: (N, size) probabilities.
+
+        kind, value: (N, ORDER), of the events before, see `find_contexts`; one there is at least
+        """
+        contexts = self.find_contexts(kind, value)
+        p = np.tile((1 - self.stay) * self.marginal, (len(kind), 1))
+        p[np.arange(len(kind)), value[:, 0]] += self.stay
+        for table, context, weight in zip(self.tables, contexts, self.weights, strict=True):
+            p = table.spread(context, p, weight)
+        return p
+
     def losses(self) -> np.ndarray:
         """-ln p of every event of the log by each of BASELINES: (baselines, events) nats.
 
@@ -282,6 +316,12 @@ def pick_greatest(p: np.ndarray, whose: np.ndarray, value: np.ndarray) -> np.nda
     best = np.full(len(greatest), value.max())
     np.minimum.at(best, whose[equals], value[equals])
     return best
+
+
+def find(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The place of each of the wanted among sorted keys, -1 where it is none of them."""
+    place = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
+    return np.where(keys[place] == wanted, place, -1)
 
 
 def number(context: np.ndarray) -> np.ndarray:

@@ -44,7 +44,8 @@ class Record:
     best: the weights of the epoch that is kept, by name
     limits: (C,) nats, on the windows that tell the validation loss
     stamps: what tells the run's own checkpoints from others that take their place
-    viewed: the network as the last evaluation read it, see `support.views`; None without views
+    viewed, mixture: as the last evaluation read the network, see `support.views`, and mixed it with
+        a table, see `support.mixtures`; None where it did not
     start: a checksum of the weights that another run gave it to start with; None without such
     """
 
@@ -56,7 +57,7 @@ class Record:
         self.epochs_done = self.saved = 0
         self.stamps: set[tuple[int, int]] = set()
         self.start: int | None = None
-        self.viewed = None
+        self.viewed = self.mixture = None
 
     def list_measures(self) -> list[tuple[str, str]]:
         """The measures and names of an epoch's rows in the history, in their order."""

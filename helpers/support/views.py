@@ -38,11 +38,10 @@ def list_views(log) -> list[View]:
 
     Plain are the kind of event alone, then all names, and the history of the sequence itself.
     """
-    categories = [category.name for category in log.categories]
     names = torch.tensor(list_names(log))
     names[0] = True  # the kind of event, whatever it is written in
     kind = torch.arange(len(names)) == 0
-    own = torch.tensor([stream.key not in categories for stream in log.streams])
+    own = torch.tensor(find_own(log))
     all_of_them, streams = torch.ones_like(names), torch.ones_like(own)
     views = {  # of equal ones, the name that is the last here
         "the kind of event in the own history": (kind, own),
@@ -57,6 +56,12 @@ def list_views(log) -> list[View]:
     for name, (shown, of_streams) in views.items():
         plainest_first[(*shown.tolist(), *of_streams.tolist())] = View(name, shown, of_streams)
     return list(plainest_first.values())
+
+
+def find_own(log) -> list[bool]:
+    """Of each stream of a `Log`, whether its histories are those of the sequence itself."""
+    categories = [category.name for category in log.categories]
+    return [stream.key not in categories for stream in log.streams]
 
 
 def show(batch, categories: Tensor, streams: Tensor):
@@ -93,12 +98,13 @@ class Viewed(nn.Module):
     def __init__(self, model: nn.Module, views: list[View], choice: list[int]):
         super().__init__()
         self.model, self.views, self.choice = model, views, choice
+        self.sizes = model.sizes
 
     def forward(self, batch) -> Tensor:  # -> logits (B, U, V)
         answers = []  # of each view: a (B, U, size) for each category
         for view in self.views:
             logits = self.model(show(batch, view.categories, view.streams))
-            parts = logits.float().split(self.model.sizes, -1)
+            parts = logits.float().split(self.sizes, -1)
             answers.append([part.log_softmax(-1) for part in parts])
         chosen = []
         for number, each in zip(self.choice, zip(*answers, strict=True), strict=True):
@@ -119,7 +125,7 @@ class Viewed(nn.Module):
 
 
 def choose_views(run, evaluate: Callable) -> Viewed:
-    """A `Trainer`'s network as it is now, with its choice for each category; the run remembers it.
+    """A `Trainer`'s network as it is now, with its choice for each category.
 
     Chosen is by the loss at the next event of all validation windows; evaluate is that of
     `helpers.losses`.
@@ -136,5 +142,4 @@ def choose_views(run, evaluate: Callable) -> Viewed:
         error = standard_error(best - one, checked.counted[:, :1, None], checked.sequence)
         for c in np.flatnonzero(gain > error):
             choice[c], best[..., c] = number, one[..., c]
-    run.viewed = Viewed(run.model, run.views, choice)
-    return run.viewed
+    return Viewed(run.model, run.views, choice)

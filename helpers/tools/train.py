@@ -254,8 +254,8 @@ def report_run(run: Trainer, given: argparse.Namespace) -> None:
     if given.history:
         write_table(given.history, pd.DataFrame(run.history))
     print(f"\n{run.tell_choice()}")
-    if run.viewed:
-        print(run.viewed.tell(run.names))
+    for one in filter(None, (run.viewed, run.mixture)):
+        print(one.tell(run.names))
     print(f"\n{wording.show(report)}")
     if durations is not None:
         print(f"{wording.tell_durations(durations)}\n")

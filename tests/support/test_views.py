@@ -95,7 +95,7 @@ def test_the_plainest_view_is_chosen_where_nothing_loses_less_for_sure():
     run.progress = False
     run.fit()
     viewed = choose_views(run, evaluate)
-    assert run.viewed is viewed and len(run.views) > 1
+    assert len(run.views) > 1
 
     def measure(choice: int) -> np.ndarray:
         one = Viewed(run.model, run.views, [choice] * len(run.names))
