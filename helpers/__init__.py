@@ -1,7 +1,7 @@
 """What the notebooks share, in three rings.
 
 core      schema -> world -> events -> windows -> model -> losses -> training, read in this order
-called    plots, widgets, forecast, checks: what notebooks show and ask
+called    plots, widgets, forecast, futures, own_log, checks: what notebooks show and ask
 support   errors, files, settings, log files, checkpoints, workers, faster and plainer layers
 tools     what maintainers run at the command line
 

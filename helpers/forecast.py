@@ -1,36 +1,198 @@
-"""What a trained network expects to come next."""
+"""What a trained network expects to come next, read step by step: one future, many, the likeliest.
+
+The categories of a step are independent given the past, as in training. Of a batch the histories
+and origins are read, and nothing of its target. Shapes: B windows, N futures of each, U steps, C
+categories, V the sum of their sizes. 0 is *unknown* here too, and as likely as the model says.
+
+model: a `MultiStreamModel`, whose states are encoded once, or what maps a `Batch` to logits
+    (B, U, V) by way of one, as `Trainer.forecaster` yields it
+steps: U; None is as many as the batch's target has
+Without windows, or with more steps than the network has positions for, it is an InputError.
+"""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import math
+from collections.abc import Callable
 
+import torch
+from torch import Tensor, nn
+
+from helpers.losses import category_losses
 from helpers.model import MultiStreamModel
+from helpers.support.errors import InputError
 from helpers.support.watching import evaluating
 from helpers.windows import Batch
 
+ROOM, LEAST = 2**24, 2**14  # numbers that futures take at a time, and that one takes at least
+
+
+def roll_out(model: nn.Module, batch: Batch, steps: int | None = None) -> Tensor:
+    """The greedy future, of each category the likeliest value step by step: (B, U, C) int32.
+
+    Good for one quick forecast, always the same. It loops, as what was just said is likely to be
+    said again, and of the likeliest steps the future need not be likely.
+    """
+    return follow(model, batch, 1, steps, lambda logits: logits.argmax(-1))[:, 0]
+
+
+def sample(
+    model: nn.Module,
+    batch: Batch,
+    samples: int,
+    generator: torch.Generator,
+    steps: int | None = None,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+) -> Tensor:
+    """Futures, drawn as the model says that they come: (B, samples, U, C) int32.
+
+    Good for any question about what comes: put it to each future and count the answers. None of
+    them is the forecast, and neither is their mean: the average of futures is no future.
+
+    generator: on the batch's device
+    temperature: what logits are divided by; below 1 the likely becomes likelier
+    top_p: of each category the fewest, likeliest values are drawn that have this share of the
+        probability together (nucleus sampling, Holtzman et al. 2020)
+    """
+    if samples < 1:
+        raise InputError(f"samples: must be at least 1, found {samples}")
+    if not 0 < temperature < math.inf:
+        raise InputError(f"temperature: must be above 0 and finite, found {temperature}")
+    if not 0 < top_p <= 1:
+        raise InputError(f"top_p: must be above 0 and at most 1, found {top_p}")
+
+    def draw(logits: Tensor) -> Tensor:  # (B, N, size) -> (B, N)
+        p = ((logits - logits.amax(-1, keepdim=True)) / temperature).softmax(-1)
+        if top_p < 1:
+            likeliest, value = p.sort(-1, descending=True)
+            beyond = likeliest.cumsum(-1) - likeliest >= top_p  # those before it are enough
+            p = p.masked_fill(beyond.scatter(-1, value, beyond), 0)
+        return torch.multinomial(p.flatten(0, 1), 1, generator=generator).view(p.shape[:2])
+
+    return follow(model, batch, samples, steps, draw)
+
 
 @torch.no_grad()
-def roll_out(
-    model: MultiStreamModel, batch: Batch, generator: torch.Generator | None = None
-) -> Tensor:
-    """A forecast of the whole horizon, each step read from the step before: (B, U, C) int32.
+def beam_search(
+    model: nn.Module, batch: Batch, width: int, steps: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """The likeliest futures, best first: (B, width, U, C) int32; ln p of each, (B, width) nats.
 
-    Without a generator each category takes its most likely value; with one, values are drawn. The
-    categories of a step are independent given the past, as in training. Only the batch's histories
-    and origins are read.
+    Good for what is likeliest as a whole, and for how likely that is: ln p is exact, of all values
+    together. It may miss the best, whose beginning was not among the `width` best (a beam as of
+    Sutskever et al. 2014), and the likeliest future is not typical: nothing unusual happens in it.
+
+    width: so many futures, W, go on at each step; one alone is the greedy one
     """
+    steps, sizes = check(model, batch, steps), model.sizes
+    if not 1 <= width <= math.prod(sizes):
+        raise InputError(
+            f"width: must be 1 to {math.prod(sizes)}, as many as events are possible, found {width}"
+        )
     with evaluating(model):
+        read, futures = make_reader(model, batch), batch.given[:, None, :1]
+        log_p = torch.zeros(len(futures), 1, device=futures.device)  # (B, W)
+        for _ in range(steps):
+            events, gains = find_best(read(futures)[:, :, 0], sizes, width)
+            sums = (log_p[:, :, None] + gains).flatten(1)  # (B, W * k)
+            log_p, place = sums.topk(min(width, sums.shape[1]))
+            begun = futures.take_along_dim((place // gains.shape[2])[..., None, None], 1)
+            event = events.flatten(1, 2).take_along_dim(place[..., None], 1)
+            futures = torch.cat([begun, event[:, :, None]], 2)
+    return futures[:, :, 1:], log_p
+
+
+def find_best(logits: Tensor, sizes: list[int], width: int) -> tuple[Tensor, Tensor]:
+    """The k likeliest next events of each of W beams: (B, W, k, C) int32; their ln p, (B, W, k).
+
+    Exactly these: an event's ln p is a sum over its categories, so that the best ones begin with
+    one of the best beginnings. Category after category, the `width` best sums are kept.
+    """
+    sums = logits.new_zeros(*logits.shape[:2], 1)
+    events = logits.new_zeros(*logits.shape[:2], 1, 0, dtype=torch.int32)
+    for part in logits.split(sizes, -1):
+        best, value = part.log_softmax(-1).topk(min(width, part.shape[-1]))  # (B, W, m)
+        both = (sums[..., None] + best[:, :, None]).flatten(2)  # (B, W, k * m)
+        sums, place = both.topk(min(width, both.shape[2]))
+        begun = events.take_along_dim((place // best.shape[2])[..., None], 2)
+        last = value.take_along_dim(place % best.shape[2], 2)[..., None]
+        events = torch.cat([begun, last.int()], -1)
+    return events, sums
+
+
+@torch.no_grad()
+def log_probability(model: nn.Module, batch: Batch, events: Tensor) -> Tensor:
+    """ln p of each value of given futures, (B, U, C) or (B, N, U, C), in nats: of their shape."""
+    futures = events if events.dim() == 4 else events[:, None]
+    if (len(futures), futures.shape[-1]) != (len(batch.given), len(model.sizes)):
+        raise InputError(
+            f"events: must be of {len(batch.given)} windows and {len(model.sizes)} categories, "
+            f"found {tuple(events.shape)}"
+        )
+    steps = check(model, batch, futures.shape[2])
+    with evaluating(model):
+        origin = batch.given[:, None, :1].expand(-1, futures.shape[1], -1, -1)
+        given = torch.cat([origin, futures[:, :, :-1]], 2)
+        logits = make_reader(model, batch)(given, steps)
+        return -category_losses(logits, futures, model.sizes).view(events.shape)
+
+
+@torch.no_grad()
+def follow(
+    model: nn.Module, batch: Batch, count: int, steps: int | None, choose: Callable
+) -> Tensor:
+    """Futures step by step: (B, count, U, C) int32.
+
+    choose: from a category's logits, (B, N, size), to its values, (B, N)
+    """
+    steps, found = check(model, batch, steps), []
+    at_once = max(1, ROOM // (len(batch.given) * max(LEAST, steps * sum(model.sizes))))
+    with evaluating(model):
+        read = make_reader(model, batch)
+        for start in range(0, count, at_once):
+            futures, N = batch.given[:, None, :1], min(at_once, count - start)
+            for _ in range(steps):  # at the first all are one, the origin alone: (B, 1, 1, C)
+                logits = read(futures)[:, :, 0].expand(-1, N, -1)  # (B, N, V)
+                event = [choose(part) for part in logits.split(model.sizes, -1)]
+                event = torch.stack(event, -1)[:, :, None].int()
+                futures = torch.cat([futures.expand(-1, N, -1, -1), event], 2)
+            found.append(futures[:, :, 1:])
+    return torch.cat(found, 1)
+
+
+def make_reader(model: nn.Module, batch: Batch) -> Callable[..., Tensor]:
+    """A function from futures so far, (B, N, u, C), to the last steps' logits, (B, N, steps, V).
+
+    The futures begin with the origin; logits are of what comes after each step.
+    """
+    plain = isinstance(model, MultiStreamModel)
+    if plain:
         states, known = model.encode(batch.histories, batch.known), model.carried(batch.known)
-        events = batch.given[:, :1]  # (B, 1, C): the origin
-        for _ in range(batch.given.shape[1]):
-            logits = model.heads(model.decode(events, states, known)[:, -1])  # (B, V)
-            drawn = [choose(part, generator) for part in logits.split(model.sizes, -1)]
-            events = torch.cat([events, torch.stack(drawn, -1)[:, None].int()], 1)
-    return events[:, 1:]
+
+    def read(futures: Tensor, steps: int = 1) -> Tensor:
+        given, N = futures.flatten(0, 1), futures.shape[1]
+        if plain:
+            of_each = (states.repeat_interleave(N, 0), known.repeat_interleave(N, 0))
+            logits = model.heads(model.decode(given, *of_each)[:, -steps:])
+        else:
+            many = Batch(*(tensor.repeat_interleave(N, 0) for tensor in batch))
+            logits = model(many._replace(given=given))[:, -steps:]
+        return logits.float().unflatten(0, futures.shape[:2])
+
+    return read
 
 
-def choose(logits: Tensor, generator: torch.Generator | None) -> Tensor:  # (B, size) -> (B,)
-    if generator is None:
-        return logits.argmax(-1)
-    return torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
+def check(model: nn.Module, batch: Batch, steps: int | None) -> int:
+    """How many steps are asked for; an InputError says what cannot be forecast."""
+    steps = batch.given.shape[1] if steps is None else steps
+    networks = [one for one in model.modules() if isinstance(one, MultiStreamModel)]
+    positions = [len(one.embedding.position) - one.origin for one in networks]
+    most = min(positions, default=batch.given.shape[1])
+    if not 1 <= steps <= most:
+        raise InputError(f"steps: must be 1 to {most}, the network's horizon, found {steps}")
+    if not len(batch.given):
+        raise InputError("batch: has no windows; give at least one origin")
+    if not batch.known[:, :, -1].all():
+        raise InputError("batch: a history must end at its origin; take it from `Windows.batch`")
+    return steps

@@ -331,11 +331,11 @@ def hire(causes: Causes, calendar: Calendar) -> list[dict]:
     return people
 
 
-def simulate(workplace: Workplace, progress: bool = True) -> Iterator[tuple[dict, list[float]]]:
-    """Yields (event, floors) in the order of time, for as many days as the workplace has.
+def simulate(workplace: Workplace, progress: bool = True) -> Iterator[tuple[dict, list, Causes]]:
+    """Yields (event, floors, causes) in the order of time, for as many days as the workplace has.
 
-    An employee's next event is drawn when the last one happens, from the habits in force then. So
-    the floor knows the habits, and everything up to the event before, but nothing that came later.
+    An employee's next event is drawn when the last one happens, from the habits in force then: the
+    causes, which go on changing. So the floor knows them and the event before, but nothing later.
     """
     rng, calendar = random.Random(workplace.seed), Calendar(workplace)
     causes = Causes(workplace, rng)
@@ -357,6 +357,6 @@ def simulate(workplace: Workplace, progress: bool = True) -> Iterator[tuple[dict
                 causes.change(rng)
                 hour += HOUR
                 bar.update(hour % DAY == 0)
-            yield event, floors
+            yield event, floors, causes
             plan_next(number, event)
         bar.update(bar.total - bar.n)

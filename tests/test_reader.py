@@ -287,7 +287,8 @@ def test_where_habits_stay_and_are_always_followed_once_is_enough(monkeypatch):
 
 def simulated(**changes) -> tuple[Log, Truth]:
     """A workplace as it now is, all of it training."""
-    events, floors = zip(*world.simulate(Workplace(employees=20, **changes), False), strict=True)
+    steps = world.simulate(Workplace(employees=20, **changes), False)
+    events, floors, _ = zip(*steps, strict=True)
     times = [e["day"] * 1440 + e["Time_Event_Hour"] * 60 + e["Time_Event_Minute"] for e in events]
     deciders = [name_deciders(event["EventType"]) for event in events]
     return make_log(events, times), Truth(np.array(floors), np.array(deciders, np.int8))

@@ -184,7 +184,7 @@ def test_a_roll_out_differs_with_the_seed_and_repeats_with_it(reached):
 
 
 def test_the_state_of_an_employee_is_the_last_event_as_the_log_shows_it_and_its_day():
-    for event, _ in simulate(SMALL, progress=False):
+    for event, *_ in simulate(SMALL, progress=False):
         assert set(event) == {*CATEGORY_NAMES, "day", "reference_day"}
 
 
@@ -347,7 +347,7 @@ def test_habits_may_change_once_an_hour(monkeypatch):
     monkeypatch.setattr(
         Causes, "change", lambda causes, rng: (hours.append(now[0]), change(causes, rng))
     )
-    for event, _ in simulate(SMALL, progress=False):
+    for event, *_ in simulate(SMALL, progress=False):
         now[0] = event["day"] * 24 * 60 + event["Time_Event_Hour"] * 60 + event["Time_Event_Minute"]
     assert len(hours) == now[0] // 60  # one for each full hour up to the last event
     assert all(
