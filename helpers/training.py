@@ -31,6 +31,7 @@ from helpers.support import checkpoints, machine, refusals, settings, views, wat
 from helpers.support.errors import InputError
 from helpers.support.fast import category_losses_fast, speed_up
 from helpers.support.files import DATA, STORED, Truth, name_run_folder, read_json, read_truth
+from helpers.support.machine import scale_rate
 from helpers.support.mixtures import choose_forecaster
 from helpers.support.records import Record, measure_limits
 from helpers.support.settings import Amount, Count, Settings, Size, Text
@@ -49,7 +50,7 @@ class ModelConfig(Settings):
 
 
 class Config(Settings):
-    """The reference run's configuration, key for key; then what we add, with its settings."""
+    """The reference run's configuration, key for key; from learning_rate on, what we add."""
 
     src_seq_len: Size = 20
     tgt_seq_len: Size = 20
@@ -59,7 +60,6 @@ class Config(Settings):
     grad_accum: Size = 1
     model_checkpoint: Text | None = None
     model: ModelConfig = ModelConfig()
-    # what we add
     learning_rate: Amount = 1e-5
     schedule: Literal["constant", "cosine"] = "constant"  # cosine: a short rise, then a fall
     weight_decay: Amount = 0.0  # of AdamW; 0 is Adam
@@ -262,7 +262,7 @@ class Trainer(Record):
         if config.clip_norm:
             nn.utils.clip_grads_with_norm_(parameters.values(), config.clip_norm, norm)
         for group in self.optimizer.param_groups:
-            group["lr"] = config.learning_rate * machine.scale_rate(config.schedule, number, steps)
+            group["lr"] = config.learning_rate * scale_rate(config.schedule, number, steps)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return by_stream
