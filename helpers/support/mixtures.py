@@ -3,8 +3,8 @@
 A table remembers pairs that a network of the laptop's size has not learned, and a network knows
 what a table never counted. So for a log of one's own the forecast is a mixture of both, p = (1 -
 share) network + share table (linear interpolation, as of Jelinek and Mercer 1980). The table is
-`back_off`, see `support.baselines`. Neither is left out unless it does harm: what one gives a p of
-next to nothing the other may know better, and a tenth of that bounds the loss.
+`back_off`, see `support.baselines`. Neither is ever left out: what one gives a p of next to nothing
+the other may know better, and a hundredth of that bounds the loss.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from helpers.support.splits import VALIDATION
 from helpers.support.views import choose_views, find_own
 from helpers.support.watching import evaluating
 
-SHARES = np.linspace(0, 1, 11)  # of the table, that are tried: none of it and nothing else, too
+SHARES = np.array([0.01, *np.arange(1, 10) / 10, 0.99])  # of the table, that are tried
 BATCH = 256  # windows that are asked at a time
 
 
@@ -85,13 +85,13 @@ def choose_shares(mixture: Mixture, windows, device: str) -> np.ndarray:
     """For each category how much of the answer is to be the table's: (C,).
 
     Measured on the next event of these windows. A name takes the share that loses least among those
-    with which the likeliest value is right as often as with the better of network and table alone,
-    less LEAST; where there is none, that one answers alone. Of what is no name a near miss is worth
-    something, and the share that loses least is taken.
+    with which the likeliest value is right as often as with the better of network and table, all
+    but alone, less LEAST. Of what is no name a near miss is worth something, and the share that
+    loses least is taken.
     """
-    log, categories = windows.log, range(len(mixture.tables))
+    log = windows.log
     lowest, names = find_lowest(log), list_names(log)
-    right, loss = np.zeros((2, len(categories), len(SHARES)))
+    right, loss = np.zeros((2, len(mixture.tables), len(SHARES)))
     with evaluating(mixture):
         for start in range(0, len(windows), BATCH):
             batch = cut(windows.batch(windows.origins[start : start + BATCH]))
@@ -105,12 +105,8 @@ def choose_shares(mixture: Mixture, windows, device: str) -> np.ndarray:
                     right[c, i] += ((best == truth) & named[:, c]).sum()
                     loss[c, i] -= known.gather(1, truth[:, None]).sum()
     needed = np.maximum(right[:, :1], right[:, -1:]) - LEAST * len(windows)
-    missed = (needed - right).clip(0) * np.array(names)[:, None]
-    shares = []
-    for c in categories:
-        best = np.lexsort((loss[c, 1:-1], missed[c, 1:-1]))[0] + 1  # a mixture, where one will do
-        shares.append(SHARES[best if missed[c, best] == 0 else missed[c].argmin()])
-    return np.array(shares)
+    passed_over = (right < needed) & np.array(names)[:, None]
+    return SHARES[np.where(passed_over, np.inf, loss).argmin(1)]
 
 
 def cut(batch):
