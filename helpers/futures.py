@@ -16,8 +16,6 @@ import copy
 import json
 import math
 import random
-import zipfile
-import zlib
 from functools import cache
 from pathlib import Path
 
@@ -26,8 +24,9 @@ import pandas as pd
 
 from helpers.events import TEST, Log
 from helpers.schema import CATEGORY_NAMES
+from helpers.support.baselines import find_before
 from helpers.support.errors import InputError
-from helpers.support.files import DATA
+from helpers.support.files import DATA, read_beside
 from helpers.world import (
     HABITS,
     KEYS,
@@ -95,16 +94,10 @@ class Habits:
 
 def read_habits(log: Path = DATA / "workplace.csv.gz") -> Habits:
     """The habits beside the built-in log; an InputError says that they are not of that log."""
-    path = log.with_name("habits.npz")
-    try:
-        with np.load(path) as file:
-            if int(file["log"]) == zlib.crc32(log.read_bytes()):
-                return Habits(Workplace(**json.loads(str(file["workplace"]))), file["changes"])
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
-        pass
-    raise InputError(
-        f"{path}: not whole, or of another log than {log.name}; fetch both anew, or make them by "
-        f"python -m helpers.tools.simulate"
+    return read_beside(
+        log,
+        "habits.npz",
+        lambda file: Habits(Workplace(**json.loads(str(file["workplace"]))), file["changes"]),
     )
 
 
@@ -156,15 +149,6 @@ def last_event(log: Log, event: int) -> dict:
         )
     day = int((log.time[event] - START) // np.timedelta64(1, "D"))
     return decode(list_values(log), log.table[event]) | {"day": day, "reference_day": day}
-
-
-def find_before(log: Log) -> np.ndarray:
-    """The number of the event before each one in its sequence: (events,), -1 where none is."""
-    order = np.argsort(log.sequence, kind="stable")
-    follows = log.sequence[order[1:]] == log.sequence[order[:-1]]
-    before = np.full(len(log), -1)
-    before[order[1:]] = np.where(follows, order[:-1], -1)
-    return before
 
 
 # -- futures
@@ -433,7 +417,7 @@ def plant(
     """
     if not 0 < rate < 1:
         raise InputError(f"rate must be above 0 and below 1, found {rate}")
-    values, before, test = list_values(log), find_before(log), log.part == TEST
+    values, before, test = list_values(log), find_before(log.sequence), log.part == TEST
     shown = ~log.unseen.any(1)
     usable = test & (before >= 0) & shown & shown[before]
     many = round(rate * test.sum() / len(PLANTED))
@@ -484,7 +468,7 @@ def true_scores(
 
     An InputError names an event that none comes before.
     """
-    values, before = list_values(log), find_before(log)
+    values, before = list_values(log), find_before(log.sequence)
     scores, expected = np.zeros((2, len(events)))
     for place, event in enumerate(events):
         if (last := before[event]) < 0:

@@ -95,8 +95,8 @@ class Windows:
             visible = np.full(len(log), True) if log.split_by_time else log.part <= part
             self.histories = Groups([log.key(stream) for stream in log.streams], visible)
 
-        # The events, and a row of zeros that padding names.
-        one_more = [(0, 1), (0, 0)]  # (events + 1, C)
+        # The events, and a row of zeros that padding names: (events + 1, C).
+        one_more = [(0, 1), (0, 0)]
         self.table = beside.table if beside else torch.from_numpy(np.pad(log.table, one_more))
 
     def __len__(self) -> int:

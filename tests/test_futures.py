@@ -27,7 +27,6 @@ from helpers.futures import (
     encode,
     entropy,
     event_probability,
-    find_before,
     last_event,
     list_values,
     paid_hours,
@@ -38,6 +37,7 @@ from helpers.futures import (
     true_scores,
 )
 from helpers.schema import CATEGORY_NAMES, WORKPLACE, LogMapping
+from helpers.support.baselines import find_before
 from helpers.support.files import DATA, read_truth
 from helpers.tools.simulate import export_all
 from helpers.world import (
@@ -113,7 +113,7 @@ def test_habits_are_those_in_force_when_an_event_had_happened(small_habits):
 
 
 def test_the_log_and_its_habits_give_the_stored_floors_of_every_category(log, habits):
-    truth, before = read_truth(DATA / "workplace.csv.gz").take(log.row), find_before(log)
+    truth, before = read_truth(DATA / "workplace.csv.gz").take(log.row), find_before(log.sequence)
     events = np.flatnonzero(before >= 0)[::211]
     assert len(events) > 1000
     others = 0
@@ -192,7 +192,7 @@ def test_a_log_of_something_else_is_refused(tmp_path):
 
 def test_the_event_before_is_the_last_one_of_the_sequence():
     log = small_log()
-    before, last = find_before(log), {}
+    before, last = find_before(log.sequence), {}
     for event, who in enumerate(log.sequence):
         assert before[event] == last.get(who, -1)
         last[who] = event
@@ -363,7 +363,7 @@ def test_a_value_that_is_unknown_or_stands_for_nothing_is_impossible(log, some, 
 
 def test_possible_is_what_has_a_probability_whatever_the_habits_are(log, habits, states):
     """Every category of the true next event changed in turn, to each of some other integers."""
-    before, checked = find_before(log), Counter()
+    before, checked = find_before(log.sequence), Counter()
     following = {last: event for event, last in enumerate(before)}
     for origin, last, causes in states:
         true = log.table[following[origin]]
@@ -382,7 +382,7 @@ def test_possible_is_what_has_a_probability_whatever_the_habits_are(log, habits,
 
 def test_a_plan_for_more_than_three_days_ahead_is_impossible(log):
     plan = int(np.flatnonzero(kind_of(log, log.table) == "shift_scheduled")[5000])
-    origin = int(find_before(log)[plan])
+    origin = int(find_before(log.sequence)[plan])
     month, day = CALENDAR.month_day[last_event(log, origin)["day"] + 4]
     late = log.table[plan].copy()
     for part in ("Time_Event", "Time_Reference"):
@@ -537,7 +537,7 @@ def false_values(log, planted, name: str):
 
 
 def test_odd_events_are_what_they_are_said_to_be(log, habits, planted):
-    day, before = log.time.astype("datetime64[D]"), find_before(log)
+    day, before = log.time.astype("datetime64[D]"), find_before(log.sequence)
     sites = np.array(log.vocabularies["LocationRecordId"], object)[log.table[:, 3]]
     for event, _, false in false_values(log, planted, "a site where nobody is that day"):
         assert false not in sites[day == day[event]]
@@ -587,7 +587,9 @@ def test_scores_tell_what_cannot_happen_and_what_is_merely_unlikely(log, habits,
 
 def test_each_event_is_judged_by_the_true_event_before_it(log, habits, planted):
     table, kinds = planted
-    after = np.flatnonzero(np.isin(find_before(log), np.flatnonzero(kinds)) & (kinds == 0))[:200]
+    after = np.flatnonzero(
+        np.isin(find_before(log.sequence), np.flatnonzero(kinds)) & (kinds == 0)
+    )[:200]
     clean = true_scores(log, habits, log.table, after)
     assert all(map(np.array_equal, true_scores(log, habits, table, after), clean))
     assert (clean[0] < CAP).all()

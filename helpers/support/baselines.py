@@ -39,8 +39,7 @@ class Past:
         order = np.argsort(sequence, kind="stable")
         first = np.searchsorted(sequence[order], sequence[order])  # where its sequence begins
         places = np.arange(len(order))
-        self.before = np.empty(len(order), int)
-        self.before[order] = np.where(places > first, np.roll(order, 1), -1)
+        self.before = find_before(sequence)
         self.back = [self.before]
         for _ in range(ORDER - 1):
             last = self.back[-1]
@@ -316,6 +315,12 @@ def pick_greatest(p: np.ndarray, whose: np.ndarray, value: np.ndarray) -> np.nda
     best = np.full(len(greatest), value.max())
     np.minimum.at(best, whose[equals], value[equals])
     return best
+
+
+def find_before(sequence: np.ndarray) -> np.ndarray:
+    """The event before each one in its sequence, -1 where it is the first: (events,) int64."""
+    events = pd.Series(np.arange(len(sequence)))
+    return events.groupby(sequence).shift(fill_value=-1).to_numpy()
 
 
 def find(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from helpers.support.baselines import find_before
+
 BINS = 31  # without 0, which stands for no duration
 STARTS = [None, 0, *(2**i for i in range(BINS - 1))]  # of the bins, in seconds; of 0 there is none
 QUANTILES = (0.1, 0.5, 0.9)  # what a forecast says: its median, and the ends of its 80 % interval
@@ -45,8 +47,7 @@ def forecast(
     """
     if not p:
         return None
-    before = pd.Series(np.arange(len(log.table))).groupby(log.sequence).shift(fill_value=-1)
-    before = before.to_numpy()
+    before = find_before(log.sequence)
     seconds = (log.time - log.time[before]) / np.timedelta64(1, "s")
     seconds = np.where(seconds < 1, 0, seconds)
     kind = log.table[before, 0]

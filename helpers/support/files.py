@@ -149,11 +149,16 @@ class Truth(NamedTuple):
 
 def read_truth(log: Path) -> Truth:
     """The truth of the built-in log; it has to be of the log beside it."""
-    path = log.with_name("floors.npz")
+    return read_beside(log, "floors.npz", lambda file: Truth(file["floors"], file["deciders"]))
+
+
+def read_beside(log: Path, name: str, make: Callable):
+    """What is made of the arrays in a file beside a log; an InputError says it is of another."""
+    path = log.with_name(name)
     try:
         with np.load(path) as file:
             if int(file["log"]) == zlib.crc32(log.read_bytes()):
-                return Truth(file["floors"], file["deciders"])
+                return make(file)
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
         pass
     raise InputError(
