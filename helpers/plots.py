@@ -930,6 +930,18 @@ def _slant_long_names(axes: Axes) -> None:
             label.set(ha="right", rotation_mode="anchor")
 
 
+# -- forecasts by sampling
+
+
+# -- what a state holds, and substitutes
+
+
+# -- odd events, and what if
+
+
+# -- suffixes
+
+
 # -- the figures of the widgets
 
 

@@ -120,7 +120,7 @@ def test_no_file_names_a_folder_of_some_machine():
 # -- who imports whom
 
 CORE = ["schema", "world", "events", "windows", "reader", "model", "losses", "training"]
-CALLED = ["plots", "forecast", "futures", "own_log", "widgets", "checks"]
+CALLED = ["plots", "uses", "own_log", "widgets", "checks"]
 
 
 def list_imports(package: Path) -> list[tuple[str, str]]:

@@ -746,6 +746,18 @@ def test_stream_heat_writes_what_it_is_told_to(axes):
     assert mesh.colorbar.ax.get_ylabel() == "weight"
 
 
+# -- forecasts by sampling
+
+
+# -- what a state holds, and substitutes
+
+
+# -- odd events, and what if
+
+
+# -- suffixes
+
+
 # -- the figures of the widgets
 
 

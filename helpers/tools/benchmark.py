@@ -35,7 +35,6 @@ from tqdm.auto import tqdm
 
 from helpers import plots
 from helpers.events import TRAIN
-from helpers.forecast import roll_out
 from helpers.losses import category_losses, evaluate, multi_objective_loss
 from helpers.model import (
     DecoderLayer,
@@ -51,6 +50,7 @@ from helpers.support.fast import FastEmbedding, attend_fast, category_losses_fas
 from helpers.support.files import DATA, ROOT, replace_file, write_table
 from helpers.support.plain import PlainModel
 from helpers.training import Config, Trainer, load_data, pick_evenly, read_config
+from helpers.uses.forecast import roll_out
 from helpers.windows import Batch
 
 STREAMS, LENGTH, IDS = 7, 20, 100  # of the reference run; LENGTH of histories and of targets

@@ -32,7 +32,6 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from helpers.events import TEST, Log
-from helpers.forecast import sample
 from helpers.schema import WORKPLACE, read_mapping
 from helpers.support.checkpoints import find_run, load_run
 from helpers.support.commands import check_output, parse_arguments, run_command
@@ -43,6 +42,7 @@ from helpers.support.log_files import read_frame
 from helpers.support.notes import Notes
 from helpers.tools import train
 from helpers.training import Config, Trainer, read_config
+from helpers.uses.forecast import sample
 from helpers.windows import Batch, Windows
 
 AT_ONCE = 64  # sequences

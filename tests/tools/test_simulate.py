@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from small import command
 
-from helpers.futures import Habits, read_habits
 from helpers.support.files import DATA, ROOT, read_truth
 from helpers.tools import simulate
 from helpers.tools.simulate import export_all
+from helpers.uses.futures import Habits, read_habits
 from helpers.world import Workplace
 
 SMALL = Workplace(employees=20, days=20)

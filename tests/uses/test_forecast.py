@@ -8,14 +8,14 @@ import torch
 from small import refused, small_batch, small_log, small_model
 from support.toy import SIZES, random_log
 
-from helpers import forecast
 from helpers.events import TEST
-from helpers.forecast import beam_search, log_probability, roll_out, sample
 from helpers.losses import category_losses, fit_baselines
 from helpers.model import MultiStreamModel
 from helpers.support.fast import speed_up
 from helpers.support.mixtures import Mixture
 from helpers.support.views import MEAN, Viewed, list_views
+from helpers.uses import forecast
+from helpers.uses.forecast import beam_search, log_probability, roll_out, sample
 from helpers.windows import Windows
 
 HORIZON = 3  # of the toy networks

@@ -14,7 +14,11 @@ import torch
 from small import OWN_MAPPING, refused, small_log
 
 from helpers.events import TEST, read_log
-from helpers.futures import (
+from helpers.schema import CATEGORY_NAMES, WORKPLACE, LogMapping
+from helpers.support.baselines import find_before
+from helpers.support.files import DATA, read_truth
+from helpers.tools.simulate import export_all
+from helpers.uses.futures import (
     CALENDAR,
     CAP,
     PLANTED,
@@ -36,10 +40,6 @@ from helpers.futures import (
     read_habits,
     true_scores,
 )
-from helpers.schema import CATEGORY_NAMES, WORKPLACE, LogMapping
-from helpers.support.baselines import find_before
-from helpers.support.files import DATA, read_truth
-from helpers.tools.simulate import export_all
 from helpers.world import (
     FOLLOWED,
     GAPS,
