@@ -1,11 +1,12 @@
 """What a trained network expects to come next, read step by step: one future, many, the likeliest.
 
-The categories of a step are independent given the past, as in training. Of a batch the histories
-and origins are read, and nothing of its target. Shapes: B windows, N futures of each, U steps, C
-categories, V the sum of their sizes. 0 is *unknown* here too, and as likely as the model says.
+A network's categories of a step are independent given the past, as in training; a chain's depend on
+each other. Of a batch the histories and origins are read, and nothing of its target. Shapes: B
+windows, N futures of each, U steps, C categories, V the sum of their sizes. 0 is *unknown* here
+too, and as likely as the model says.
 
 model: a `MultiStreamModel`, whose states are encoded once, or what maps a `Batch` to logits
-    (B, U, V) by way of one, as `Trainer.forecaster` yields it
+    (B, U, V) by way of one, as `Trainer.forecaster` yields it; or a `Chain` of either
 steps: U; None is as many as the batch's target has
 Without windows, or with more steps than the network has positions for, it is an InputError.
 """
@@ -22,6 +23,7 @@ from helpers.losses import category_losses
 from helpers.model import MultiStreamModel
 from helpers.support.errors import InputError
 from helpers.support.watching import evaluating
+from helpers.uses.chain import Chain
 from helpers.windows import Batch
 
 ROOM, LEAST = 2**24, 2**14  # numbers that futures take at a time, and that one takes at least
@@ -94,7 +96,7 @@ def beam_search(
         read, futures = make_reader(model, batch), batch.given[:, None, :1]
         log_p = torch.zeros(len(futures), 1, device=futures.device)  # (B, W)
         for _ in range(steps):
-            events, gains = find_best(read(futures)[:, :, 0], sizes, width)
+            events, gains = find_best(model, read(futures)[:, :, 0], width)
             sums = (log_p[:, :, None] + gains).flatten(1)  # (B, W * k)
             log_p, place = sums.topk(min(width, sums.shape[1]))
             begun = futures.take_along_dim((place // gains.shape[2])[..., None, None], 1)
@@ -103,27 +105,39 @@ def beam_search(
     return futures[:, :, 1:], log_p
 
 
-def find_best(logits: Tensor, sizes: list[int], width: int) -> tuple[Tensor, Tensor]:
+def find_best(model: nn.Module, logits: Tensor, width: int) -> tuple[Tensor, Tensor]:
     """The k likeliest next events of each of W beams: (B, W, k, C) int32; their ln p, (B, W, k).
 
-    Exactly these: an event's ln p is a sum over its categories, so that the best ones begin with
-    one of the best beginnings. Category after category, the `width` best sums are kept.
+    Category after category, the `width` best sums of ln p are kept. Where categories are
+    independent these are exactly the likeliest, which begin with one of the best beginnings; a
+    chain's best event may begin with a lesser one, and be missed.
     """
     sums = logits.new_zeros(*logits.shape[:2], 1)
     events = logits.new_zeros(*logits.shape[:2], 1, 0, dtype=torch.int32)
-    for part in logits.split(sizes, -1):
-        best, value = part.log_softmax(-1).topk(min(width, part.shape[-1]))  # (B, W, m)
-        both = (sums[..., None] + best[:, :, None]).flatten(2)  # (B, W, k * m)
+    for part in logits.split(model.sizes, -1):
+        part = add_before(model, part[:, :, None], events)  # (B, W, 1 or k, size)
+        best, value = part.log_softmax(-1).topk(min(width, part.shape[-1]))  # (B, W, 1 or k, m)
+        both = (sums[..., None] + best).flatten(2)  # (B, W, k * m)
+        value = value.expand(*events.shape[:3], -1).flatten(2)  # likewise
         sums, place = both.topk(min(width, both.shape[2]))
-        begun = events.take_along_dim((place // best.shape[2])[..., None], 2)
-        last = value.take_along_dim(place % best.shape[2], 2)[..., None]
+        begun = events.take_along_dim((place // best.shape[3])[..., None], 2)
+        last = value.take_along_dim(place, 2)[..., None]
         events = torch.cat([begun, last.int()], -1)
     return events, sums
 
 
+def add_before(model: nn.Module, part: Tensor, values: Tensor) -> Tensor:
+    """A category's logits (..., size), and what a chain adds given the values before, (..., c)."""
+    return part + model.add(values) if isinstance(model, Chain) else part
+
+
 @torch.no_grad()
 def log_probability(model: nn.Module, batch: Batch, events: Tensor) -> Tensor:
-    """ln p of each value of given futures, (B, U, C) or (B, N, U, C), in nats: of their shape."""
+    """ln p of each value of given futures, (B, U, C) or (B, N, U, C), in nats: of their shape.
+
+    By a chain it is that of the value given those before it in its event. By either the sum over
+    an event is ln p of the event, and the sum over all that of the future.
+    """
     futures = events if events.dim() == 4 else events[:, None]
     if (len(futures), futures.shape[-1]) != (len(batch.given), len(model.sizes)):
         raise InputError(
@@ -135,6 +149,8 @@ def log_probability(model: nn.Module, batch: Batch, events: Tensor) -> Tensor:
         origin = batch.given[:, None, :1].expand(-1, futures.shape[1], -1, -1)
         given = torch.cat([origin, futures[:, :, :-1]], 2)
         logits = make_reader(model, batch)(given, steps)
+        if isinstance(model, Chain):
+            logits = logits + model.add_all(futures)
         return -category_losses(logits, futures, model.sizes).view(events.shape)
 
 
@@ -154,9 +170,11 @@ def follow(
             futures, N = batch.given[:, None, :1], min(at_once, count - start)
             for _ in range(steps):  # at the first all are one, the origin alone: (B, 1, 1, C)
                 logits = read(futures)[:, :, 0].expand(-1, N, -1)  # (B, N, V)
-                event = [choose(part) for part in logits.split(model.sizes, -1)]
-                event = torch.stack(event, -1)[:, :, None].int()
-                futures = torch.cat([futures.expand(-1, N, -1, -1), event], 2)
+                event = logits.new_zeros(*logits.shape[:2], 0, dtype=torch.int32)  # (B, N, c)
+                for part in logits.split(model.sizes, -1):
+                    value = choose(add_before(model, part, event))  # (B, N)
+                    event = torch.cat([event, value[..., None].int()], -1)
+                futures = torch.cat([futures.expand(-1, N, -1, -1), event[:, :, None]], 2)
             found.append(futures[:, :, 1:])
     return torch.cat(found, 1)
 
@@ -166,6 +184,7 @@ def make_reader(model: nn.Module, batch: Batch) -> Callable[..., Tensor]:
 
     The futures begin with the origin; logits are of what comes after each step.
     """
+    model = model.network if isinstance(model, Chain) else model
     plain = isinstance(model, MultiStreamModel)
     if plain:
         states, known = model.encode(batch.histories, batch.known), model.carried(batch.known)

@@ -15,6 +15,7 @@ from helpers.support.fast import speed_up
 from helpers.support.mixtures import Mixture
 from helpers.support.views import MEAN, Viewed, list_views
 from helpers.uses import forecast
+from helpers.uses.chain import Chain
 from helpers.uses.forecast import beam_search, log_probability, roll_out, sample
 from helpers.windows import Windows
 
@@ -54,6 +55,14 @@ def told_network(*p: list[float]) -> MultiStreamModel:
     return network
 
 
+def toy_chain() -> Chain:
+    """A toy network whose second category follows the first."""
+    chain = Chain(toy_network())
+    with torch.no_grad():
+        chain.heads.weight.normal_(std=2, generator=chance(7))
+    return chain.eval()
+
+
 def forecasters() -> dict:
     """What may forecast: each with a batch of its own."""
     windows, views = toy_windows(), list_views(small_log())
@@ -63,10 +72,11 @@ def forecasters() -> dict:
         "network": (small_model(), small_batch()),
         "viewed": (Viewed(small_model(), views, choice), small_batch()),
         "mixture": (Mixture(toy_network(), tables, 0, np.array([0.3, 1.0])), toy_batch()),
+        "chain": (toy_chain(), toy_batch()),
     }
 
 
-@pytest.fixture(params=["network", "viewed", "mixture"])
+@pytest.fixture(params=["network", "viewed", "mixture", "chain"])
 def both(request):
     return forecasters()[request.param]
 
@@ -74,6 +84,8 @@ def both(request):
 def read_on(model, batch, events):
     """The model's logits where it is given these futures, (B, U, C): (B, U, V)."""
     given = torch.cat([batch.given[:, :1], events[:, :-1]], 1)
+    if isinstance(model, Chain):
+        return read_on(model.network, batch, events) + model.add_all(events)
     return model(batch._replace(given=given))
 
 
@@ -109,8 +121,9 @@ def test_the_fast_form_forecasts_the_same(carry):
 # -- samples
 
 
-def test_samples_follow_the_model_s_probabilities_over_two_steps(both):
-    model, batch = both
+@pytest.mark.parametrize("who", ["network", "viewed", "mixture"])
+def test_samples_follow_the_model_s_probabilities_over_two_steps(who):
+    model, batch = forecasters()[who]
     batch, C = type(batch)(*(tensor[:2] for tensor in batch)), len(model.sizes)
     events = sample(model, batch, 3000, chance(), steps=2)
     assert events.shape == (2, 3000, 2, C) and events.dtype == torch.int32
@@ -120,8 +133,9 @@ def test_samples_follow_the_model_s_probabilities_over_two_steps(both):
         assert torch.allclose(found, p[c][window].softmax(-1), atol=0.04)
 
 
-def test_each_sample_goes_on_from_its_own_past():
-    model, batch = toy_network(), toy_batch(1)
+@pytest.mark.parametrize("make", [toy_network, toy_chain])
+def test_each_sample_goes_on_from_its_own_past(make):
+    model, batch = make(), toy_batch(1)
     futures = torch.tensor(list(product(EVENTS, repeat=2)), dtype=torch.int32)[None]
     p = log_probability(model, batch, futures).sum((2, 3)).exp()[0]  # of all 144
     assert p.sum().item() == pytest.approx(1, abs=1e-5)
@@ -224,8 +238,9 @@ def test_a_beam_keeps_the_best_of_all_possible_events_at_each_step(width, steps)
         assert log_p[window].tolist() == pytest.approx(sums, abs=1e-5)
 
 
-def test_a_beam_that_gives_nothing_up_finds_the_best_of_all_futures():
-    model, batch = toy_network(), toy_batch()
+@pytest.mark.parametrize("make", [toy_network, toy_chain])
+def test_a_beam_that_gives_nothing_up_finds_the_best_of_all_futures(make):
+    model, batch = make(), toy_batch()
     every = torch.tensor(list(product(EVENTS, repeat=2)), dtype=torch.int32)
     sums = log_probability(model, batch, every.expand(3, -1, -1, -1)).sum((2, 3))  # (B, 144)
     best, order = sums.sort(-1, descending=True)
@@ -263,7 +278,8 @@ def test_a_wider_beam_finds_likelier_futures_than_greed():
 def test_of_given_futures_each_value_has_the_probability_that_the_model_gives_it(both):
     model, batch = both
     with torch.no_grad():
-        expected = -category_losses(model(batch), batch.target, model.sizes)
+        logits = read_on(model, batch, batch.target)
+        expected = -category_losses(logits, batch.target, model.sizes)
     assert torch.allclose(log_probability(model, batch, batch.target), expected, atol=1e-5)
     two = torch.stack([batch.target, roll_out(model, batch)], 1)[:, :, :2]
     log_p = log_probability(model, batch, two)
