@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SLIDE_TYPES = {"slide", "subslide", "fragment", "skip", "notes", "-"}
-LAST = "07"  # the notebook that no other follows
+LAST = "09"  # the notebook that no other follows
 CELL_SECONDS = 100
 MINUTES = re.compile(
     r"\*\*Minutes:\*\* (\d+) to run on two cores, (\d+) to teach, (\d+) for the exercises\."
