@@ -3,13 +3,13 @@
 from functools import partial
 
 import numpy as np
-from rapidfuzz.distance import OSA, DamerauLevenshtein, Hamming, Levenshtein, Prefix
+from rapidfuzz.distance import OSA, DamerauLevenshtein, Levenshtein, Prefix
 
 from helpers.checks.verdicts import compare
 
 
 def nucleus(student):
-    """Exercise 08.1: p (size,) -> that of the likeliest alone, which have `top_p`, (size,)."""
+    """Exercise 08.1: p (size,) -> the likeliest that have `top_p` together, renormalised."""
 
     def keep(p, places):
         kept = np.zeros_like(p)
@@ -49,10 +49,6 @@ def nucleus(student):
         return -np.sort(-right(p, top_p))
 
     def only_kept(p, top_p):
-        kept = right(p, top_p)
-        return kept[kept > 0]
-
-    def only_kept_ordered(p, top_p):
         return renormalise(p[find(p, top_p)])
 
     cases = [
@@ -71,9 +67,8 @@ def nucleus(student):
         "That holds each value alone against a bound; "
         "what counts is what the likeliest have together.": each_alone,
         "Each value must keep its place: yours have been sorted.": ordered,
-        "Only those kept are in there; those left out keep their places, with 0.": only_kept,
-        "Only those kept are in there, and sorted; "
-        "each keeps its place, and those left out have 0.": only_kept_ordered,
+        "Only those kept are in there, sorted; "
+        "each keeps its place, and those left out have 0.": only_kept,
     }
     compare(student, right, cases, mistakes)
 
@@ -137,16 +132,19 @@ def place_among(student):
         return right(samples, truth, 0.5)
 
     def without_truth(samples, truth, u):
-        return ((samples < truth).sum() + u * (samples == truth).sum()) / len(samples)
+        return (samples < truth).mean() + u * (samples == truth).mean()
+
+    def not_among_equals(samples, truth, u):
+        return without_truth(samples, truth, u) * len(samples) / (len(samples) + 1)
+
+    def not_in_the_row(samples, truth, u):
+        return right(samples, truth, u) * (len(samples) + 1) / len(samples)
 
     def from_above(samples, truth, u):
         return right(-samples, -truth, u)
 
-    def added_to_all(samples, truth, u):
-        return ((samples < truth).sum() + u) / (len(samples) + 1)
-
     cases = [
-        (np.array([9.0, 6.0, 8.0, 8.0, 9.0]), 8.0, 0.75),
+        (np.array([9.0, 6.0, 8.0, 8.0, 9.0]), 8.0, 0.875),
         (np.array([7.0, 9.0, 5.0]), 6.0, 0.5),
         (np.array([8.0, 8.0, 8.0, 8.0]), 8.0, 0.25),
         (np.array([6.0, 8.0]), 10.0, 0.5),
@@ -161,9 +159,9 @@ def place_among(student):
         "or forecasts of a few frequent values heap up at the same places.": middle,
         "The truth is one more in the row: one more among its equals, "
         "and one more in all.": without_truth,
+        "The truth is one more among its equals: `u` moves it past equal + 1.": not_among_equals,
+        "The row has the truth in it, too: divide by one more than the samples.": not_in_the_row,
         "That is its place counted from above; count those below.": from_above,
-        "`u` moves it past itself alone; "
-        "let it move past the samples equal to it as well.": added_to_all,
     }
     compare(student, right, cases, mistakes)
 
@@ -180,9 +178,6 @@ def suffix_similarity(student):
 
     def divided(one, other, length):
         return 1 - OSA.distance(one, other) / length(len(one), len(other))
-
-    def by_place(one, other):
-        return Hamming.normalized_similarity(one, other, pad=True)
 
     cases = [
         ("sibeoap", "ssibeap"),  # letters are events: scheduled, in, break, end, out, ...
@@ -208,11 +203,9 @@ def suffix_similarity(student):
             divided, length=lambda m, n: n
         ),
         "That divides by both lengths together, and then two that share nothing "
-        "still seem half alike; take the longer one.": partial(divided, length=lambda m, n: m + n),
+        "may seem half alike; take the longer one.": partial(divided, length=lambda m, n: m + n),
         "Only the common beginning counts there; "
         "an edit must not make all that follows worthless.": Prefix.normalized_similarity,
-        "That compares place by place; "
-        "one event more at the beginning moves all that follow.": by_place,
     }
     empty = "Two empty suffixes are alike: there is nothing to edit."
     compare(student, right, cases, mistakes, errors={ZeroDivisionError: empty})

@@ -70,8 +70,7 @@ def cut_off(p, top_p):
         (in_order_of_values, "sort them first"),
         (each_alone, "each value alone against a bound"),
         (lambda *case: sorted(nucleus(*case), reverse=True), "must keep its place"),
-        (lambda *case: nucleus(*case)[nucleus(*case) > 0], "in there; those left out"),
-        (cut_off, "in there, and sorted"),
+        (cut_off, "those left out have 0"),
         (lambda p, top_p: p, "Not yet: with p = [0.1875, 0.375, 0.09375, 0.21875, 0.125], top_p"),
     ],
 )
@@ -156,9 +155,9 @@ def in_a_row(samples, truth, u):
     return ((1 - u) * start + u * end) / len(row)
 
 
-def forgets_the_truth(samples, truth, u):
-    below, equal = (samples < truth).mean(), (samples == truth).mean()
-    return below + u * equal
+def count_places(samples, truth, u, own=1, row=1):
+    below, equal = (samples < truth).sum(), (samples == truth).sum()
+    return (below + u * (equal + own)) / (len(samples) + row)
 
 
 @pytest.mark.parametrize(
@@ -170,9 +169,10 @@ def forgets_the_truth(samples, truth, u):
         (lambda samples, truth, u: np.mean(samples < truth), "the share below the truth"),
         (lambda samples, truth, u: np.mean(samples <= truth), "the share up to the truth"),
         (lambda samples, truth, u: in_a_row(samples, truth, 0.5), "in the middle of its equals"),
-        (forgets_the_truth, "The truth is one more in the row"),
+        (partial(count_places, own=0, row=0), "The truth is one more in the row"),
+        (partial(count_places, own=0), "`u` moves it past equal + 1"),
+        (partial(count_places, row=0), "divide by one more than the samples"),
         (lambda samples, truth, u: 1 - in_a_row(samples, truth, 1 - u), "from above"),
-        (lambda samples, truth, u: ((samples < truth).sum() + u) / (1 + len(samples)), "itself"),
     ],
 )
 def test_place_among(said, student, words):
@@ -218,11 +218,6 @@ def common_beginning(one, other):
     return same.index(False) / (max(len(one), len(other)) or 1)
 
 
-def place_by_place(one, other):
-    same = sum(a == b for a, b in zip(one, other, strict=False))
-    return same / (max(len(one), len(other)) or 1)
-
-
 @pytest.mark.parametrize(
     "student, words",
     [
@@ -237,7 +232,6 @@ def place_by_place(one, other):
         (edits, "That is the number of edits"),
         (lambda *case: 1 - alike(*case), "That counts what differs"),
         (common_beginning, "Only the common beginning counts"),
-        (place_by_place, "That compares place by place"),
         (
             lambda one, other: 1 - edits(one, other) / max(len(one), len(other)),
             "raised ZeroDivisionError: division by zero. Two empty suffixes are alike",
