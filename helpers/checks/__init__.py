@@ -44,6 +44,13 @@ from helpers.checks.training_report import (
     made_up_report,
     other_categories,
 )
+from helpers.checks.using_the_model import (
+    average_precision,
+    nucleus,
+    place_among,
+    score_samples,
+    suffix_similarity,
+)
 from helpers.checks.your_own_log import (
     interval_holds,
     misread,
@@ -96,6 +103,12 @@ __all__ = [
     "other_categories",
     "made_up_report",
     "diagnose",
+    # 08_using_the_model
+    "nucleus",
+    "score_samples",
+    "place_among",
+    "suffix_similarity",
+    "average_precision",
     # 09_your_own_log
     "order_one",
     "unseen_share",
