@@ -27,8 +27,10 @@ check-format: $(READY)
 	$(BIN)/ruff format --check helpers tests conftest.py
 	$(BIN)/ruff check helpers tests conftest.py
 
+# One thread each, since two tests at a time have two cores. The last one starts its own processes.
 test-long: $(READY)
-	$(BIN)/python -m pytest tests -m long
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -m long -n 2 --dist loadscope --ignore tests/test_mutations.py
+	$(BIN)/python -m pytest tests/test_mutations.py -m long
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
