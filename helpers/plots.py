@@ -124,10 +124,10 @@ BY_STEP = {
 }
 # Of a change: before and after it, by whom.
 WHAT_IF = {
-    ("model", "before"): {"color": PALE, "edgecolor": GREY},
-    ("model", "after"): {"color": SKY, "edgecolor": BLUE, "hatch": "//"},
-    ("simulator", "before"): _DOT | {"color": GREY, "marker": "D"},
-    ("simulator", "after"): _DOT | {"color": GREEN, "marker": "D"},
+    "model, before": {"color": PALE, "edgecolor": GREY},
+    "model, after": {"color": SKY, "edgecolor": BLUE, "hatch": "//"},
+    "simulator, before": _DOT | {"color": GREY, "marker": "D"},
+    "simulator, after": _DOT | {"color": GREEN, "marker": "D"},
 }
 HATCHES = ("", "//", "..")  # of bars, beside their colours
 
@@ -969,7 +969,7 @@ def draw_odd_events(axes: Axes, table: pd.DataFrame) -> Axes:
     axes.tick_params(length=0)
     axes.tick_params(axis="y", rotation=0)
     _slant_long_names(axes)
-    axes.set(xlabel="", ylabel="", title="What gives each kind away")
+    axes.set(xlabel="category", ylabel="", title="What gives each kind away")
     return axes
 
 
@@ -990,17 +990,15 @@ def draw_odd_event(axes: Axes, event: pd.DataFrame, title: str) -> Axes:
 def draw_what_if(axes: Axes, table: pd.DataFrame, title: str) -> Axes:
     """What is decided, before and after the change: bars of the model, marks of the simulator.
 
-    table: index the values, columns ("model", "before") and so on, as `compare_what_if` has them
+    table: index the values, columns "model, before" and so on, as `compare_what_if` has them
     """
-    wanted = [(who, when) for who in ("model", "simulator") for when in ("before", "after")]
-    check_table(table, tuple(wanted), "what if")
+    check_table(table, tuple(WHAT_IF), "what if")
     x = np.arange(len(table))
-    for place, (who, when) in zip((-0.2, 0.2, -0.2, 0.2), wanted, strict=True):
-        look, label = WHAT_IF[who, when], f"{who}, {when}"
-        if who == "model":
-            axes.bar(x + place, table[who, when], width=0.36, label=label, **look)
+    for name, place in zip(WHAT_IF, cycle((-0.2, 0.2)), strict=False):
+        if name.startswith("model"):
+            axes.bar(x + place, table[name], width=0.36, label=name, **WHAT_IF[name])
         else:
-            axes.plot(x + place, table[who, when], label=label, **look)
+            axes.plot(x + place, table[name], label=name, **WHAT_IF[name])
     axes.set_xticks(x, _shorten_all(table.index, 14))
     _add_legend(axes, **BESIDE)
     return _finish(

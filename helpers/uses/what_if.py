@@ -105,8 +105,8 @@ def compare_what_if(
 
     category: one of `world.KEYS`; value: of its vocabulary
 
-    A row for each value that can be decided, as the simulator has it; columns ("model", "before"),
-    ("model", "after") and so on, of the network, of the exact reader of the same histories, and of
+    A row for each value that can be decided, as the simulator has it; columns "model, before",
+    "model, after" and so on, of the network, of the exact reader of the same histories, and of
     the simulator that knows the habit. Each is the probability of the value at the event where the
     habit decides, given a way there: one that the simulator would go, told to all alike.
 
@@ -118,7 +118,7 @@ def compare_what_if(
     before = forecast_decided(*arguments, list_keys(windows.log, [origin], category))
     after = forecast_decided(*arguments, [value])
     columns = {
-        (who, when): p[who][0]
+        f"{who}, {when}": p[who][0]
         for who in before
         for when, p in (("before", before), ("after", after))
     }
