@@ -122,6 +122,13 @@ BY_STEP = {
     "reader": (LEVEL_NAMES["reader"], {"color": PINK, "linestyle": "-"}),
     "reader of Recipient alone": (LEVEL_NAMES["reader_own"], {"color": AMBER, "linestyle": "--"}),
 }
+# Of a change: before and after it, by whom.
+WHAT_IF = {
+    "model, before": {"color": PALE, "edgecolor": GREY},
+    "model, after": {"color": SKY, "edgecolor": BLUE, "hatch": "//"},
+    "simulator, before": _DOT | {"color": GREY, "marker": "D"},
+    "simulator, after": _DOT | {"color": GREEN, "marker": "D"},
+}
 HATCHES = ("", "//", "..")  # of bars, beside their colours
 
 # Where a legend goes that would hide something inside the axes. The distance is in letters.
@@ -937,6 +944,70 @@ def _slant_long_names(axes: Axes) -> None:
 
 
 # -- odd events, and what if
+
+
+def draw_odd_events(axes: Axes, table: pd.DataFrame) -> Axes:
+    """Which category gives each kind of odd event away: a row a kind, a column a category.
+
+    Values are nats above what was expected; those of at least 1 are written in.
+    """
+    check_table(table, (), "odd events")
+    texts = table.map("{:.0f}".format).where(table >= 1, "")
+    sns.heatmap(
+        table.rename(index=lambda name: _break_lines(_shorten(name, 60)), columns=_shorten).clip(
+            lower=0
+        ),
+        ax=axes,
+        annot=texts.to_numpy(),
+        fmt="",
+        cmap=HEAT,
+        norm=PowerNorm(0.5, 0, table.to_numpy().max()),
+        linewidths=1,
+        linecolor=FAINT,
+        cbar_kws={"label": "nats above expected", "pad": 0.01},
+    )
+    axes.tick_params(length=0)
+    axes.tick_params(axis="y", rotation=0)
+    _slant_long_names(axes)
+    axes.set(xlabel="category", ylabel="", title="What gives each kind away")
+    return axes
+
+
+def draw_odd_event(axes: Axes, event: pd.DataFrame, title: str) -> Axes:
+    """One event, a bar a category: its score, and a mark where it was expected.
+
+    event: index the categories, columns "score" and "expected", in nats
+    """
+    check_table(event, ("score", "expected"), "odd event")
+    rows = range(len(event))
+    axes.barh(rows, event["score"], label="its score", **LOOKS["other value"])
+    axes.plot(event["expected"], rows, label="expected", **LOOKS["alarm"])
+    _list_downwards(axes, event.index)
+    _add_legend(axes, loc="lower right")
+    return _finish(axes, xlabel="nats", title=_shorten(title, 60))
+
+
+def draw_what_if(axes: Axes, table: pd.DataFrame, title: str) -> Axes:
+    """What is decided, before and after the change: bars of the model, marks of the simulator.
+
+    table: index the values, columns "model, before" and so on, as `compare_what_if` has them
+    """
+    check_table(table, tuple(WHAT_IF), "what if")
+    x = np.arange(len(table))
+    for name, place in zip(WHAT_IF, cycle((-0.2, 0.2)), strict=False):
+        if name.startswith("model"):
+            axes.bar(x + place, table[name], width=0.36, label=name, **WHAT_IF[name])
+        else:
+            axes.plot(x + place, table[name], label=name, **WHAT_IF[name])
+    axes.set_xticks(x, _shorten_all(table.index, 14))
+    _add_legend(axes, **BESIDE)
+    return _finish(
+        axes,
+        xlabel=_shorten(table.index.name or ""),
+        ylabel="probability",
+        ylim=(0, 1.05),
+        title=_shorten(title, 60),
+    )
 
 
 # -- suffixes

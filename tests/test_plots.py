@@ -755,6 +755,45 @@ def test_stream_heat_writes_what_it_is_told_to(axes):
 # -- odd events, and what if
 
 
+def make_what_if() -> pd.DataFrame:
+    columns = [f"{who}, {when}" for who in ("model", "simulator") for when in ("before", "after")]
+    values = [[0.5, 0.2, 0.9, 0.1], [0.4, 0.7, 0.1, 0.9]]
+    return pd.DataFrame(values, [20, 24], columns).rename_axis("hours")
+
+
+def test_draw_odd_events(axes):
+    table = pd.DataFrame({"site": [12.4, -0.3], "hour": [0.4, 1.2]}, ["a site", "an hour"])
+    assert plots.draw_odd_events(axes, table) is axes
+    mesh = axes.collections[0]
+    np.testing.assert_allclose(np.asarray(mesh.get_array(), float).ravel(), [12.4, 0.4, 0, 1.2])
+    assert read_texts(axes.texts) == ["12", "", "", "1"]
+    assert read_rows(axes) == ["a site", "an hour"]
+    assert read_texts(axes.get_xticklabels()) == ["site", "hour"]
+
+
+def test_draw_odd_event(axes):
+    event = pd.DataFrame({"score": [3.0, 0.5], "expected": [1.0, 0.4]}, ["site", "hour"])
+    assert plots.draw_odd_event(axes, event, "Odd") is axes
+    assert [bar.get_width() for bar in axes.patches] == [3.0, 0.5]
+    assert_draws(read_lines(axes)["expected"], [1.0, 0.4], [0, 1])
+    assert read_rows(axes) == ["site", "hour"]
+    assert axes.get_title("left") == "Odd"
+
+
+def test_draw_what_if(axes):
+    table = make_what_if()
+    assert plots.draw_what_if(axes, table, "Another site") is axes
+    heights = [bar.get_height() for bar in axes.patches]
+    assert heights == [0.5, 0.4, 0.2, 0.7]
+    drawn = read_lines(axes)
+    assert_draws(drawn["simulator, before"], [-0.2, 0.8], [0.9, 0.1])
+    assert_draws(drawn["simulator, after"], [0.2, 1.2], [0.1, 0.9])
+    assert read_texts(axes.get_xticklabels()) == ["20", "24"]
+    assert axes.get_xlabel() == "hours"
+    with pytest.raises(InputError, match="what if: no column"):
+        plots.draw_what_if(make_axes(), table.drop(columns=["model, after"]), "title")
+
+
 # -- suffixes
 
 
@@ -1381,6 +1420,17 @@ OF_UNKIND = {
     ),
     "stream_heat": lambda axes, run: plots.draw_stream_heat(
         axes, pd.DataFrame(np.ones((12, 12)), UNKIND, UNKIND)
+    ),
+    "odd_events": lambda axes, run: plots.draw_odd_events(
+        axes, pd.DataFrame(np.ones((12, 12)), UNKIND, UNKIND)
+    ),
+    "odd_event": lambda axes, run: plots.draw_odd_event(
+        axes, pd.DataFrame({"score": EACH, "expected": EACH}), UNKIND[3]
+    ),
+    "what_if": lambda axes, run: plots.draw_what_if(
+        axes,
+        pd.DataFrame({column: EACH for column in make_what_if()}).rename_axis(UNKIND[3]),
+        UNKIND[3],
     ),
 }
 
