@@ -30,6 +30,7 @@ from helpers.reader import Draws, believe, find_draws
 from helpers.support.baselines import Table, find_before
 from helpers.support.errors import InputError
 from helpers.support.watching import evaluating
+from helpers.uses.chain import Chain
 from helpers.uses.forecast import make_reader
 from helpers.uses.futures import (
     CALENDAR,
@@ -92,7 +93,7 @@ def network_scores(
             batch = windows.batch(find_origins(windows.log, some))
             event = torch.from_numpy(table[some])[:, None]  # (B, 1, C)
             logits = make_reader(model, batch)(batch.given[:, None, :1])[:, 0]  # (B, 1, V)
-            if hasattr(model, "add_all"):
+            if isinstance(model, Chain):
                 logits = logits + model.add_all(event)
             heads = (head[:, 0].log_softmax(-1) for head in logits.split(model.sizes, -1))
             expected = torch.stack([-(head.exp() * head).sum(-1) for head in heads], -1)
