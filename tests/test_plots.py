@@ -1432,6 +1432,9 @@ OF_UNKIND = {
     "curves": lambda axes, run: plots.draw_curves(
         axes, pd.DataFrame([EACH]), "title", "x", "y", {"$mark$": 0}
     ),
+    "hours": lambda axes, run: plots.draw_hours(
+        axes, {name: pd.DataFrame(1.0, UNKIND, EDGES) for name in UNKIND}, {}, "hours", "title"
+    ),
     "stream_heat": lambda axes, run: plots.draw_stream_heat(
         axes, pd.DataFrame(np.ones((12, 12)), UNKIND, UNKIND)
     ),
@@ -1462,6 +1465,8 @@ def test_every_figure_with_names_has_been_given_unkind_ones():
         "loss_per_epoch",
         "decisions_by_step",
         "live_losses",
+        "fan",
+        "pit",
         "speed_by_batch",
         "growth",
     }  # which name nothing of a log

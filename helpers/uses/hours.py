@@ -363,9 +363,10 @@ def forecast_hours(
             f"days: must be 1 to {windows.tgt_seq_len // SHIFT}, as many as {SHIFT} steps each of "
             f"the horizon reach to the end of, found {days}"
         )
-    origins, today = find_last(windows, moment), np.datetime64(moment, "D")
+    today = np.datetime64(moment, "D")
     if today + np.timedelta64(days, "D") > log.time[log.part == windows.part][-1]:
         raise InputError(f"moment {moment}: the log ends before day {days}; take an earlier moment")
+    origins = find_last(windows, moment)
     futures = {
         who: keep_fitting(log, drawn, moment, rng)
         for who, drawn in draw_both(
