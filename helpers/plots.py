@@ -15,6 +15,7 @@ import seaborn as sns
 from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, PowerNorm
+from matplotlib.dates import DateFormatter, DayLocator, HourLocator
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, FancyBboxPatch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
@@ -938,6 +939,111 @@ def _slant_long_names(axes: Axes) -> None:
 
 
 # -- forecasts by sampling
+
+# Who forecasts, what is known beside, and how much of the futures an interval holds.
+TELLERS = {
+    "model": {"color": BLUE, "marker": "o"},
+    "simulator": {"color": GREEN, "marker": "s"},
+    "table": {"color": AMBER, "marker": "^"},
+}
+POINTS = {
+    "truth": {"color": BLACK, "marker": "*", "markersize": 15, "linestyle": ""},
+    "last week": _UPRIGHT | {"color": ORANGE},
+}
+TRUE_LINE = {"color": BLACK, "linewidth": 2.5}
+BANDS = {0.9: (0.05, 0.95), 0.5: (0.25, 0.75)}  # share -> its edges, the wider one first
+CHANCE = {"facecolor": FAINT, "edgecolor": PALE}
+SHADES, WIDTHS = {0.9: 0.22, 0.5: 0.45}, {0.9: 2, 0.5: 7}
+
+
+def _pick_teller(who: str, i: int) -> dict:
+    """How a forecaster looks: as everywhere, or as the i-th of several."""
+    return TELLERS.get(who, _pick_look(i))
+
+
+def draw_fan(
+    axes: Axes, who: str, bands: pd.DataFrame, truth: pd.Series, unit: str, title: str
+) -> Axes:
+    """What futures say by time, as bands of 50 and 90 % around their median, and what came.
+
+    bands: a row a time, the columns 0.05, 0.25, 0.5, 0.75 and 0.95; truth: by time too
+    """
+    check_table(bands, (0.5, *BANDS[0.5], *BANDS[0.9]), "bands")
+    look = {"color": _pick_teller(who, 0)["color"]}
+    name = _shorten(who)
+    for share, (low, high) in BANDS.items():
+        label = f"{name}: {share:.0%} of the futures"
+        shade = look | {"alpha": SHADES[share], "linewidth": 0, "label": label}
+        axes.fill_between(bands.index, bands[low], bands[high], **shade)
+    _draw_series(axes, bands.index, bands[0.5], label=f"{name}: their median", **look)
+    _draw_series(axes, truth.index, truth, label="what came", **TRUE_LINE)
+    axes.xaxis.set_major_locator(DayLocator())
+    axes.xaxis.set_major_formatter(DateFormatter("%a %d %b"))
+    axes.xaxis.set_minor_locator(HourLocator([12]))
+    axes.margins(x=0)
+    _add_legend(axes, loc="upper left")
+    return _finish(axes, xlabel="midnight before", ylabel=unit, title=title)
+
+
+def draw_pit(axes: Axes, shares: pd.DataFrame, error: float, title: str) -> Axes:
+    """Where among their futures the truths fell, as a histogram of the `pit`.
+
+    shares: a row a bin, the lowest first, a column a forecaster; 1 is as many as in each other bin
+    error: the standard error of a bin that is 1; two of them to both sides are shaded
+    """
+    check_table(shares, (), "shares")
+    bins, tellers = shares.shape
+    axes.axhspan(1 - 2 * error, 1 + 2 * error, label="chance, 2 standard errors", **CHANCE)
+    axes.axhline(1, **LOOKS["reference"])
+    width = 0.84 / bins / tellers
+    for i, who in enumerate(shares):
+        left = (np.arange(bins) + 0.08) / bins + i * width
+        look = {"color": _pick_teller(who, i)["color"], "hatch": HATCHES[i % len(HATCHES)]}
+        label = _shorten(who)
+        axes.bar(left, shares[who], width, align="edge", edgecolor=WHITE, label=label, **look)
+    _add_legend(axes, **BELOW, ncols=3)
+    return _finish(
+        axes,
+        xlim=(0, 1),
+        xlabel="share of the futures below the truth",
+        ylabel="truths (1: an even share)",
+        title=title,
+    )
+
+
+def draw_hours(
+    axes: Axes,
+    bands: dict[str, pd.DataFrame],
+    points: dict[str, pd.Series],
+    unit: str,
+    title: str,
+) -> Axes:
+    """What forecasts say of each site, as intervals of 50 and 90 %, and single values beside.
+
+    bands: by forecaster, a row a site, the columns 0.05, 0.25, 0.5, 0.75 and 0.95; points: by name,
+    a value for each site, "truth" and "last week" with looks of their own
+    """
+    names = None
+    for i, (who, table) in enumerate(bands.items()):
+        check_table(table, (0.5, *BANDS[0.5], *BANDS[0.9]), f"bands of {who}")
+        names = table.index if names is None else names
+        if list(table.index) != list(names):
+            raise InputError(f"bands of {who}: its rows must be those of the first forecaster")
+        y = np.arange(len(table)) + 0.8 * ((i + 0.5) / len(bands) - 0.5)
+        look = _pick_teller(who, i)
+        for share, (low, high) in BANDS.items():
+            lines = {"color": look["color"], "linewidth": WIDTHS[share]}
+            axes.hlines(y, table[low], table[high], **lines)
+        median = look | {"linestyle": "", "markeredgecolor": WHITE, "markersize": 9}
+        _draw_series(axes, table[0.5], y, label=_shorten(who), **median)
+    for i, (name, values) in enumerate(points.items()):
+        if list(values.index) != list(names):
+            raise InputError(f"{name}: its rows must be those of the forecasts")
+        look = POINTS.get(name, _pick_look(i + len(bands)))
+        _draw_series(axes, values, range(len(values)), label=_shorten(name), **look)
+    _list_downwards(axes, names)
+    _add_legend(axes, **BELOW, ncols=4)
+    return _finish(axes, xlabel=unit, title=title)
 
 
 # -- what a state holds, and substitutes

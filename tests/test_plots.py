@@ -748,6 +748,59 @@ def test_stream_heat_writes_what_it_is_told_to(axes):
 
 # -- forecasts by sampling
 
+EDGES = [0.05, 0.25, 0.5, 0.75, 0.95]
+
+
+def make_bands(rows) -> pd.DataFrame:
+    return pd.DataFrame([[1, 2, 3, 5, 8], [0, 1, 4, 6, 9]], rows, EDGES, dtype=float)
+
+
+def test_draw_fan(axes):
+    times = pd.to_datetime(["2023-06-01T12:00", "2023-06-02T12:00"])
+    bands, truth = make_bands(times), pd.Series([3.0, 5.0], times)
+    assert plots.draw_fan(axes, "model", bands, truth, "hours", "Ahead") is axes
+    names = ["90% of the futures", "50% of the futures", "their median"]
+    assert read_legend(axes) == [*(f"model: {name}" for name in names), "what came"]
+    for drawn, (low, high) in zip(axes.collections, [(0.05, 0.95), (0.25, 0.75)], strict=True):
+        y = drawn.get_paths()[0].vertices[:, 1]
+        assert set(y) == {*bands[low], *bands[high]}
+    median, came = axes.lines
+    assert list(median.get_ydata()) == [3, 4] and list(came.get_ydata()) == [3, 5]
+    assert axes.get_ylabel() == "hours"
+
+
+def test_draw_pit(axes):
+    shares = pd.DataFrame({"model": [0.5, 1.5], "simulator": [1.1, 0.9]})
+    assert plots.draw_pit(axes, shares, 0.1, "Even?") is axes
+    assert read_legend(axes) == ["chance, 2 standard errors", "model", "simulator"]
+    for bars, who in zip(axes.containers, shares, strict=True):
+        assert [bar.get_height() for bar in bars] == list(shares[who])
+        assert [int(2 * bar.get_x()) for bar in bars] == [0, 1]  # each in its bin
+    assert axes.patches[0].get_y() == 0.8 and axes.patches[0].get_height() == pytest.approx(0.4)
+
+
+def test_draw_hours(axes):
+    bands = {who: make_bands(["A", "B"]) for who in ("simulator", "model")}
+    points = {"truth": pd.Series([7.0, 2.0], ["A", "B"])}
+    assert plots.draw_hours(axes, bands, points, "hours", "By site") is axes
+    assert read_legend(axes) == ["simulator", "model", "truth"] and read_rows(axes) == ["A", "B"]
+    drawn = read_lines(axes)
+    assert_draws(drawn["truth"], [7, 2], [0, 1])
+    assert_draws(drawn["simulator"], [3, 4], [-0.2, 0.8])
+    assert_draws(drawn["model"], [3, 4], [0.2, 1.2])
+    wide, narrow, *_ = axes.collections
+    assert [[end[0] for end in line] for line in wide.get_segments()] == [[1, 8], [0, 9]]
+    assert [[end[0] for end in line] for line in narrow.get_segments()] == [[2, 5], [1, 6]]
+
+
+def test_hours_of_other_sites_are_refused():
+    bands = {"model": make_bands(["A", "B"])}
+    with pytest.raises(InputError, match="truth: its rows must be those"):
+        plots.draw_hours(make_axes(), bands, {"truth": pd.Series([1.0], ["A"])}, "hours", "By site")
+    bands["simulator"] = make_bands(["A", "C"])
+    with pytest.raises(InputError, match="bands of simulator: its rows must be those"):
+        plots.draw_hours(make_axes(), bands, {}, "hours", "By site")
+
 
 # -- what a state holds, and substitutes
 
@@ -1418,6 +1471,9 @@ OF_UNKIND = {
     "curves": lambda axes, run: plots.draw_curves(
         axes, pd.DataFrame([EACH]), "title", "x", "y", {"$mark$": 0}
     ),
+    "hours": lambda axes, run: plots.draw_hours(
+        axes, {name: pd.DataFrame(1.0, UNKIND, EDGES) for name in UNKIND}, {}, "hours", "title"
+    ),
     "stream_heat": lambda axes, run: plots.draw_stream_heat(
         axes, pd.DataFrame(np.ones((12, 12)), UNKIND, UNKIND)
     ),
@@ -1459,6 +1515,8 @@ def test_every_figure_with_names_has_been_given_unkind_ones():
         "loss_per_epoch",
         "decisions_by_step",
         "live_losses",
+        "fan",
+        "pit",
         "speed_by_batch",
         "growth",
     }  # which name nothing of a log
