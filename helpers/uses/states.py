@@ -55,7 +55,7 @@ NOT_COUNTED = (
     "RecipientRecordId",
     *(f"Time_{of}_{part}" for of in ("Event", "Reference") for part in ("Month", "Day")),
 )
-PENALTIES = (0.01, 0.1, 1.0)  # C of a probe, of which the validation windows choose
+PENALTIES = (0.03, 0.3)  # C of a probe, of which the validation windows choose
 LEAST_P = 1e-6  # that a probe is taken to give to a value that training never had
 
 
@@ -293,10 +293,10 @@ def grade_substitutes(
     log, plans = windows.log, pick_evenly(list_plans(windows), shifts)
     free = find_free(log, plans)
     enough = (free >= 0).sum(1) >= neighbours
-    if neighbours < 1 or not enough.any():
+    if shifts < 1 or neighbours < 1 or not enough.any():
         raise InputError(
-            f"neighbours: must be at least 1, and no more than are free at one of the "
-            f"{len(plans)} shifts, found {neighbours}"
+            f"shifts and neighbours must be at least 1, and so many be free at one of the "
+            f"{len(plans)} shifts, found {shifts} and {neighbours}"
         )
     plans, free = plans[enough], free[enough]
     events = np.unique([*plans, *free[free >= 0]])
@@ -366,8 +366,9 @@ def grade_probes(
 
     habit, state   the stream whose habit it is, and the stream whose state is probed
     values         how many values the habit has: guessing gives an accuracy of 1 / values
-    accuracy, loss   of the probe: how often its likeliest value is in force; mean nats
-    reader_accuracy, reader_loss   of the exact reader of the same stream's histories
+    accuracy, loss, known   of the probe: how often its likeliest value is in force; mean nats; the
+        share of ln(values), the nats of guessing, that it saves
+    reader_accuracy, reader_loss, reader_known   of the exact reader of the same histories
     accuracy_error, loss_error     standard errors of the probe's, the weeks being the units
     penalty, windows   C of the probe; how many test windows have such a key
     """
@@ -396,8 +397,10 @@ def grade_probes(
                     "values": values,
                     "accuracy": right.mean(),
                     "loss": losses.mean(),
+                    "known": 1 - losses.mean() / np.log(values),
                     "reader_accuracy": reader_right.mean(),
                     "reader_loss": reader_losses.mean(),
+                    "reader_known": 1 - reader_losses.mean() / np.log(values),
                     "accuracy_error": errors[0],
                     "loss_error": errors[1],
                     "penalty": penalty,
