@@ -1049,6 +1049,62 @@ def draw_hours(
 # -- what a state holds, and substitutes
 
 
+def draw_probes(axes: Axes, probes: pd.DataFrame) -> Axes:
+    """What each stream's state remembers of each habit, from the table of `grade_probes`.
+
+    A row a habit, a column a state: in colour and in large figures the share of the habit that a
+    probe reads off the state, ``(ln values - loss) / ln values`` as the table has it in `known`;
+    below it what the exact reader of the same histories knows, `reader_known`. Below 0 is 0.
+    """
+    check_table(probes, ("habit", "state", "known", "reader_known"), "probes")
+    rows, columns = _list_once(probes["habit"]), _list_once(probes["state"])
+    known, reader = (
+        probes.pivot(index="habit", columns="state", values=name).loc[rows, columns].clip(lower=0)
+        for name in ("known", "reader_known")
+    )
+    axes.imshow(known, cmap=HEAT, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    for (y, x), share in np.ndenumerate(known.to_numpy()):
+        colour = WHITE if share > 0.6 else BLACK
+        _write(axes, x, y - 0.12, f"{share:.0%}", 17, ha="center", color=colour, weight="bold")
+        text = f"reader {reader.iat[y, x]:.0%}"
+        _write(axes, x, y + 0.28, text, 11, ha="center", color=colour)
+    axes.set_xticks(np.arange(1, len(columns)) - 0.5, minor=True)
+    axes.set_yticks(np.arange(1, len(rows)) - 0.5, minor=True)
+    axes.grid(which="minor", color=WHITE, linewidth=3)
+    axes.set_xticks(range(len(columns)), _shorten_all(columns, 14))
+    axes.set_yticks(range(len(rows)), _shorten_all(rows, 14))
+    axes.tick_params(which="both", length=0)
+    _slant_long_names(axes)
+    axes.spines[:].set_visible(False)
+    axes.set(xlabel="whose state is read", ylabel="whose habit", title="What a last vector holds")
+    return axes
+
+
+def draw_substitutes(axes: Axes, grades: pd.DataFrame) -> Axes:
+    """How many picked substitutes come at the absent one's minute, from `grade_substitutes`.
+
+    A bar a way to pick, with two standard errors to each side; the line is a random colleague's.
+    """
+    check_table(grades, ("way", "minute", "minute_error"), "substitutes")
+    y = np.arange(len(grades))
+    axes.barh(y, grades["minute"], color=SKY, height=0.6)
+    reach = 2 * grades["minute_error"]
+    axes.errorbar(grades["minute"], y, xerr=reach, linestyle="", color=DARK, capsize=4)
+    for place, share, far in zip(y, grades["minute"], reach, strict=True):
+        _write(axes, share + far + 0.02, place, f"{share:.0%}")
+    random = grades.loc[grades["way"] == "random", "minute"]
+    for share in random:
+        axes.axvline(share, **LOOKS["reference"])
+    _list_downwards(axes, grades["way"])
+    axes.set_xticks([0, 0.5, 1], ["0%", "50%", "100%"])
+    return _finish(
+        axes,
+        xlim=(0, 1.12),
+        xlabel="of the picked come at the same minute",
+        title="Who could take over",
+    )
+
+
 # -- odd events, and what if
 
 

@@ -805,6 +805,48 @@ def test_hours_of_other_sites_are_refused():
 # -- what a state holds, and substitutes
 
 
+def make_probes(*names: str) -> pd.DataFrame:
+    """A row for each pair of names, all different, the first habit's below nothing."""
+    pairs = [(habit, state) for habit in names for state in names]
+    known = np.linspace(-0.1, 0.9, len(pairs))
+    return pd.DataFrame(pairs, columns=["habit", "state"]).assign(
+        known=known, reader_known=known + 0.1
+    )
+
+
+def test_draw_probes(axes):
+    probes = make_probes("Time", "Actor")  # not in the order of the alphabet
+    assert plots.draw_probes(axes, probes) is axes
+    assert read_rows(axes) == read_texts(axes.get_xticklabels()) == ["Time", "Actor"]
+    shares = axes.images[0].get_array()
+    np.testing.assert_allclose(shares, [[0, 0.7 / 3], [1.7 / 3, 0.9]])  # below 0 counts as 0
+    shown = {text.get_text(): text.get_position() for text in axes.texts}
+    assert list(shown) == [
+        *("0%", "reader 0%", "23%", "reader 33%"),
+        *("57%", "reader 67%", "90%", "reader 100%"),
+    ]
+    assert [round(y) for _, y in shown.values()] == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert [x for x, _ in shown.values()] == [0, 0, 1, 1, 0, 0, 1, 1]
+
+
+def test_what_is_read_off_stands_clear_of_its_ground(axes):
+    plots.draw_probes(axes, make_probes("Time", "Actor"))
+    light = [to_hex(text.get_color()) == plots.WHITE.lower() for text in axes.texts]
+    assert light == [False] * 6 + [True] * 2  # white on the darkest alone
+
+
+def test_draw_substitutes(axes):
+    grades = {"way": ["states", "random"], "minute": [0.7, 0.25], "minute_error": [0.05, 0.01]}
+    grades = pd.DataFrame(grades)
+    assert plots.draw_substitutes(axes, grades) is axes
+    assert read_rows(axes) == ["states", "random"]
+    assert [bar.get_width() for bar in axes.patches] == [0.7, 0.25]
+    assert read_texts(axes.texts) == ["70%", "25%"]
+    ends = np.concatenate(axes.collections[0].get_segments())[:, 0]
+    np.testing.assert_allclose(ends, [0.6, 0.8, 0.23, 0.27])  # two standard errors
+    assert_draws(read_line(axes.lines[-1]), [0.25, 0.25], [0, 1])
+
+
 # -- odd events, and what if
 
 
@@ -1335,6 +1377,8 @@ TABLES = {
     "draw_leak_alarm": {"what": ["kind"], "gap": [1.0], "standard_error": [1.0]},
     "draw_decisions_by_step": {"who": ["floor"], "question": ["step 1"], "loss": [1.0]},
     "draw_shift": {"stream": ["a"], "key": ["a"], "kind": ["punch_in"], "category": ["a"]},
+    "draw_probes": {"habit": ["a"], "state": ["a"], "known": [0.5], "reader_known": [0.6]},
+    "draw_substitutes": {"way": ["random"], "minute": [0.5], "minute_error": [0.1]},
 }
 
 
@@ -1487,6 +1531,10 @@ OF_UNKIND = {
         axes,
         pd.DataFrame({column: EACH for column in make_what_if()}).rename_axis(UNKIND[3]),
         UNKIND[3],
+    ),
+    "probes": lambda axes, run: plots.draw_probes(axes, make_probes(*UNKIND)),
+    "substitutes": lambda axes, run: plots.draw_substitutes(
+        axes, pd.DataFrame({"way": UNKIND, "minute": 0.5, "minute_error": 0.1})
     ),
 }
 
