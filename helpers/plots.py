@@ -982,7 +982,7 @@ def draw_fan(
     axes.xaxis.set_minor_locator(HourLocator([12]))
     axes.margins(x=0)
     _add_legend(axes, loc="upper left")
-    return _finish(axes, xlabel="midnight before", ylabel=unit, title=title)
+    return _finish(axes, xlabel="time (a line at midnight)", ylabel=unit, title=title)
 
 
 def draw_pit(axes: Axes, shares: pd.DataFrame, error: float, title: str) -> Axes:
