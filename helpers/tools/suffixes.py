@@ -1,7 +1,7 @@
 """Grades the forecasts of suffixes: how cases go on until their end, and how long it takes.
 
     python -m helpers.tools.suffixes [build/runs/my/config.json ...] [--out data/suffixes.csv]
-        [--prefixes 500] [--samples 20]
+        [--prefixes 200] [--samples 20]
 
 Always of the working run on the built-in log, and of other trained runs by their configurations.
 Their logs need an end of each sequence, which `helpers.uses.suffixes.add_ends` adds before a run is
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     add = parser.add_argument
     add("runs", nargs="*", metavar="FILE", help="configurations of trained runs of other logs")
     add("--out", default=DATA / "suffixes.csv", metavar="CSV", help="%(default)s")
-    add("--prefixes", type=int, default=500, metavar="N", help="of each log; %(default)s")
+    add("--prefixes", type=int, default=200, metavar="N", help="of each log; %(default)s")
     add("--samples", type=int, default=20, metavar="N", help="futures of each; %(default)s")
     given = parser.parse_args(arguments)
     configs, tables = check_options(given), []
