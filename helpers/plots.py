@@ -1175,6 +1175,36 @@ def draw_what_if(axes: Axes, table: pd.DataFrame, title: str) -> Axes:
 # -- suffixes
 
 
+def draw_suffixes(axes: Axes, table: pd.DataFrame) -> Axes:
+    """How like the true suffixes the forecast ones are: a row for each log and way.
+
+    table: columns log, who, way and similarity, as `helpers.tools.suffixes` stores them
+    """
+    check_table(table, ("log", "who", "way", "similarity"), "suffixes")
+    known = table.dropna(subset="similarity")
+    forecast = known[known["who"] != "truth"]
+    names, rows, spans = [], {}, {}
+    for log, ours in forecast.groupby("log", sort=False):
+        names.append(log)
+        for way in _list_once(ours["way"]):
+            rows[log, way] = len(names)
+            names.append(way)
+        spans[log] = (names.index(log) + 0.5, len(names) - 0.5)
+    for log, best in known[known["who"] == "truth"].set_index("log")["similarity"].items():
+        label = "nobody can: the horizon is too short" if log == known["log"].iloc[0] else None
+        axes.fill_betweenx(spans[log], best, 1, label=label, **LOOKS["nobody could know"])
+    for i, (who, ours) in enumerate(forecast.groupby("who", sort=False)):
+        y = [rows[pair] for pair in zip(ours["log"], ours["way"], strict=True)]
+        look = _pick_look(i) | {"linestyle": "", "markersize": 10, "label": _shorten(who)}
+        _draw_series(axes, ours["similarity"], y, **look)
+    _list_downwards(axes, names)
+    for row, label in enumerate(axes.get_yticklabels()):
+        label.set_fontweight("normal" if row in rows.values() else "bold")
+    axes.set_xlim(right=1.01)
+    _add_legend(axes, **BELOW, ncols=3)
+    return _finish(axes, xlabel="similarity to the true suffix", title="Suffixes, by way")
+
+
 # -- the figures of the widgets
 
 

@@ -892,6 +892,38 @@ def test_draw_what_if(axes):
 # -- suffixes
 
 
+def make_suffixes() -> pd.DataFrame:
+    rows = [
+        ("mine", "truth", "", 0.97),
+        ("mine", "network", "greedy", 0.8),
+        ("mine", "network", "beam", 0.7),
+        ("mine", "network", "median", None),
+        ("mine", "table", "greedy", 0.75),
+        ("mine", "table", "beam", 0.6),
+        ("yours", "truth", "", 1.0),
+        ("yours", "network", "greedy", 0.5),
+        ("yours", "table", "greedy", 0.55),
+    ]
+    return pd.DataFrame(rows, columns=["log", "who", "way", "similarity"])
+
+
+def test_draw_suffixes(axes):
+    assert plots.draw_suffixes(axes, make_suffixes()) is axes
+    assert read_rows(axes) == ["mine", "greedy", "beam", "yours", "greedy"]
+    bold = [label.get_fontweight() == "bold" for label in axes.get_yticklabels()]
+    assert bold == [True, False, False, True, False]
+    drawn = read_lines(axes)
+    assert_draws(drawn["network"], [0.8, 0.7, 0.5], [1, 2, 4])
+    assert_draws(drawn["table"], [0.75, 0.6, 0.55], [1, 2, 4])
+    assert len(set(read_markers(axes.lines))) == len(set(read_colours(axes.lines))) == 2
+    beyond = [path.get_extents() for one in axes.collections for path in one.get_paths()]
+    assert [(box.x0, box.x1, box.y0, box.y1) for box in beyond] == [
+        (0.97, 1, 0.5, 2.5),
+        (1, 1, 3.5, 4.5),
+    ]
+    assert set(read_legend(axes)) == {"network", "table", "nobody can: the horizon is too short"}
+
+
 # -- the figures of the widgets
 
 
@@ -1535,6 +1567,9 @@ OF_UNKIND = {
     "probes": lambda axes, run: plots.draw_probes(axes, make_probes(*UNKIND)),
     "substitutes": lambda axes, run: plots.draw_substitutes(
         axes, pd.DataFrame({"way": UNKIND, "minute": 0.5, "minute_error": 0.1})
+    ),
+    "suffixes": lambda axes, run: plots.draw_suffixes(
+        axes, pd.DataFrame({"log": UNKIND, "who": UNKIND, "way": "beam", "similarity": 0.5})
     ),
 }
 

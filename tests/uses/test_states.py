@@ -294,5 +294,5 @@ def test_errors_are_those_of_the_weeks():
 def test_the_small_log_too_has_plans_and_free_colleagues():
     windows = small_windows(part=TEST)
     free = find_free(small_log(), list_plans(windows))
-    assert SOURCE == windows.src_seq_len and (free >= 0).any()
+    assert windows.src_seq_len == SOURCE and (free >= 0).any()
     assert isinstance(pd.Series(free.ravel()).max(), (int, np.integer))
