@@ -32,7 +32,6 @@ from helpers.model import MultiStreamModel
 from helpers.reader import Draws, believe, find_draws
 from helpers.schema import CATEGORY_NAMES
 from helpers.support.errors import InputError
-from helpers.support.refusals import refuse_strangers
 from helpers.support.reports import standard_error
 from helpers.support.watching import evaluating
 from helpers.uses.futures import APPROVED, Habits, list_values
@@ -256,7 +255,11 @@ def find_substitutes(
     minute that is the employee's habit, and in what of `GRADES` he or she is like the absent one.
     """
     log = windows.log
-    refuse_strangers(np.array([origin]), list_plans(windows), "plans of the part's")
+    if origin not in list_plans(windows):
+        raise InputError(
+            f"origin: at event {origin} no shift is planned in the {PART_NAMES[windows.part]} "
+            f"part; take one of `list_plans`"
+        )
     free = find_free(log, [origin])[0]
     free = free[free >= 0]
     stream = find_stream(log, "Recipient")

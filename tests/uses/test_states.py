@@ -3,10 +3,9 @@
 import copy
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from small import SOURCE, refused, small_log, small_model, small_windows
+from small import refused, small_model, small_windows
 from torch import nn
 
 from helpers.events import TEST, TRAIN, VALIDATION
@@ -218,7 +217,8 @@ def test_what_has_no_substitutes_is_refused(model, windows, habits):
     plans = list_plans(windows, "E017")
     ask = (model, windows, habits)
     refused(lambda: find_substitutes(*ask, plans[0], 60), "60", start="neighbours: ")
-    refused(lambda: find_substitutes(*ask, plans[0] + 1), plans[0] + 1)  # no plan
+    after = windows.target_index(plans[:1])[0, 0]  # no plan
+    refused(lambda: find_substitutes(*ask, after), after, start="origin: ")
     refused(lambda: grade_substitutes(*ask, 5, 54), "54", start="shifts and neighbours ")
     refused(lambda: grade_substitutes(*ask, 5, 0), "0", start="shifts and neighbours ")
 
@@ -289,10 +289,3 @@ def test_errors_are_those_of_the_weeks():
     error = measure_error(np.stack([of_week, rng.normal(size=600)], 1), weeks)
     assert error[0] == pytest.approx(of_week.std() / np.sqrt(30), rel=0.01)
     assert error[1] == pytest.approx(1 / np.sqrt(600), rel=0.3)
-
-
-def test_the_small_log_too_has_plans_and_free_colleagues():
-    windows = small_windows(part=TEST)
-    free = find_free(small_log(), list_plans(windows))
-    assert windows.src_seq_len == SOURCE and (free >= 0).any()
-    assert isinstance(pd.Series(free.ravel()).max(), (int, np.integer))
