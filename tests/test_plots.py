@@ -935,7 +935,13 @@ def read_fans(axes) -> list[dict]:
     ]
 
 
-def test_draw_future_paths(axes):
+@pytest.fixture
+def wide_axes():
+    return make_axes(figsize=(12, 5))
+
+
+def test_draw_future_paths(wide_axes):
+    axes = wide_axes
     futures = make_paths([2, 0], [2, 0], [2, 1], [0, 1])
     odd = np.array([2, 2, 1, 0])
     assert draw_paths(axes, futures, odd, xlabel="steps", xlim=(-1, 2)) is axes
@@ -957,7 +963,8 @@ def test_draw_future_paths(axes):
     assert (axes.get_title("left"), axes.get_xlabel()) == ("kind", "steps")
 
 
-def test_the_best_of_future_paths_and_those_of_which_nothing_is_known(axes):
+def test_the_best_of_future_paths_and_those_of_which_nothing_is_known(wide_axes):
+    axes = wide_axes
     futures = make_paths([2, 0], [2, 1])
     futures[1, 1, 0] = np.nan
     draw_paths(axes, futures, None, best=True, xlabel="days")
@@ -967,7 +974,8 @@ def test_the_best_of_future_paths_and_those_of_which_nothing_is_known(axes):
     assert read_legend(axes) == ["the last events", "what came", "futures", "the best"]
 
 
-def test_future_paths_that_all_can_be_have_no_cross(axes):
+def test_future_paths_that_all_can_be_have_no_cross(wide_axes):
+    axes = wide_axes
     draw_paths(axes, make_paths([2, 0]), np.array([2]), xlabel="steps")
     assert not any(len(one.get_offsets()) for one in axes.collections if hasattr(one, "_sizes"))
 
@@ -1429,6 +1437,9 @@ OF_UNKIND = {
     "history_weights": lambda axes, run: plots.draw_history_weights(axes, pd.DataFrame({0: EACH})),
     "predicted_values": lambda axes, run: plots.draw_predicted_values(
         axes, EACH.to_numpy(), UNKIND, 3, UNKIND[3], most=12
+    ),
+    "future_paths": lambda axes, run: plots.draw_future_paths(
+        axes, PAST, make_paths([2, 0]), UNKIND, None, CAME, UNKIND[3]
     ),
     "model_shapes": lambda axes, run: plots.draw_model_shapes(axes, UNKIND, 6, 5, 12, 8, 99),
     "right_or_wrong": lambda axes, run: plots.draw_right_or_wrong(
