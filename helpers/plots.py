@@ -14,7 +14,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib import rcParams
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap, PowerNorm
+from matplotlib.collections import LineCollection
+from matplotlib.colors import ListedColormap, PowerNorm, to_rgba
 from matplotlib.dates import DateFormatter, DayLocator, HourLocator
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, FancyBboxPatch
@@ -106,6 +107,12 @@ LOOKS = {
     "goes on": _SQUARE | {"color": ORANGE},
     "encoded, stays behind": _SQUARE | {"color": PALE},
     "padded, masked": _SQUARE | {"color": WHITE},
+    "past": {"color": BLACK, "marker": "o", "linestyle": "-", "markersize": 7, "zorder": 3},
+    "what came": {"color": GREEN, "marker": "s", "linestyle": "--", "markersize": 7},
+    "best future": {"color": ORANGE, "marker": "D", "linestyle": "-", "markersize": 7},
+    "future": {"color": BLUE, "zorder": 1.2},
+    "no future": {"color": GREY, "zorder": 1.1},  # it begins with what cannot happen
+    "cannot happen": {"color": BLACK, "marker": "x", "linewidth": 2, "zorder": 4},
     "wrong": _DOT | {"color": BLACK, "marker": "x", "markersize": 7, "markeredgewidth": 1.8},
     "true value": {"color": GREEN, "edgecolor": WHITE, "hatch": "//"},
     "other value": {"color": SKY, "edgecolor": WHITE},
@@ -1420,6 +1427,67 @@ def _pick_values(probabilities: np.ndarray, truth: int | None, most: int) -> lis
     if truth is not None and truth not in picked:
         picked = [*picked[: most - 1], truth]
     return picked
+
+
+def draw_future_paths(
+    axes: Axes,
+    past: np.ndarray,
+    futures: np.ndarray,
+    names: list,
+    odd: np.ndarray | None,
+    came: np.ndarray,
+    title: str,
+    best: bool = False,
+    **labels,
+) -> Axes:
+    """The fan of an origin's futures, from event to event: the more futures, the wider the line.
+
+    past: (H, 2) place and row of the last events; the last one is the origin, at place 0
+    futures: (N, U, 2), of the events of N futures; one without a place, NaN, is not drawn
+    names: of the rows, the first at the top
+    odd: (N,) the first step of each that cannot happen, from 0, U where all can; it gets a cross,
+        and what follows it is grey. None where that is not known
+    came: (u, 2), of the events that came
+    best: whether the first future stands out
+    """
+    N, U, _ = futures.shape
+    known, odd = odd is not None, np.full(N, U) if odd is None else odd
+    whole = np.concatenate([np.broadcast_to(past[-1], (N, 1, 2)), futures], 1)
+    lines = np.concatenate([whole[:, :-1], whole[:, 1:]], 2)  # (N, U, 4), one to each event
+    after = np.arange(U) > odd[:, None]
+    axes.axvline(0, **LOOKS["reference"])
+    axes.plot(*past.T, label="the last events", **LOOKS["past"])
+    axes.plot(*np.concatenate([past[-1:], came]).T, label="what came", **LOOKS["what came"])
+    _draw_fan(axes, lines[~after], N, label="futures", **LOOKS["future"])
+    if best:
+        axes.plot(*whole[0].T, label="the best", **LOOKS["best future"])
+    if known:
+        _draw_fan(axes, lines[after], N, label="what follows a cross", **LOOKS["no future"])
+        _mark_odd(axes, futures[odd < U, odd[odd < U]], N)
+    _list_downwards(axes, names, 20)
+    _add_legend(axes, loc="upper left", bbox_to_anchor=(-0.01, -0.12), ncols=6, fontsize=12)
+    axes.set_title(_shorten(title), y=1)
+    return _finish(axes, **labels)
+
+
+def _draw_fan(axes: Axes, lines: np.ndarray, futures: int, label: str, color: str, zorder) -> None:
+    """Lines, (many, 4); those that are the same become one, wider and less pale."""
+    lines = lines[np.isfinite(lines).all(1)].round(3)
+    lines, counts = np.unique(lines, axis=0, return_counts=True)
+    share = np.minimum(counts / futures, 1)  # a future may come by twice
+    colours = np.tile(to_rgba(color), (len(lines), 1))
+    colours[:, 3] = 0.3 + 0.5 * share
+    look = {"linewidths": 1.2 + 8 * share, "colors": colours, "zorder": zorder}
+    axes.add_collection(LineCollection(lines.reshape(-1, 2, 2), **look))
+    axes.plot([], [], color=color, label=label, linewidth=4)
+
+
+def _mark_odd(axes: Axes, places: np.ndarray, futures: int) -> None:
+    """A cross at each place, (many, 2), the larger the more futures have it."""
+    places, counts = np.unique(places.round(3), axis=0, return_counts=True)
+    look = LOOKS["cannot happen"]
+    axes.scatter(*places.T, s=40 + 160 * np.sqrt(counts / futures), **look)
+    axes.scatter([], [], s=80, label="cannot happen", **look)
 
 
 def draw_live_losses(

@@ -1,7 +1,8 @@
-"""Three widgets for the notebooks: thin shells of controls over the figures of `helpers.plots`.
+"""Four widgets for the notebooks: thin shells of controls over the figures of `helpers.plots`.
 
     LossExplorer({"working_run": pd.DataFrame(run.history)}, report)
     AttentionExplorer(run, origins)
+    ForecastExplorer(model, windows, origins)
     LiveRun(config)
 
 Each draws one Figure into one image and says in words what is selected; nothing is ever printed.
@@ -10,7 +11,9 @@ What is drawn comes from plain functions, so that a notebook can show it without
 
 from __future__ import annotations
 
+import copy
 import html
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -30,8 +33,10 @@ from ipywidgets import (
     Checkbox,
     Dropdown,
     FloatLogSlider,
+    FloatSlider,
     HBox,
     Image,
+    IntProgress,
     IntRangeSlider,
     IntSlider,
     Label,
@@ -46,10 +51,12 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image as Pixels
+from torch import nn
 from traitlets import validate
 
 from helpers import plots
 from helpers.events import TRAIN, VALIDATION, Log
+from helpers.support.durations import STARTS, find_elapsed
 from helpers.support.errors import InputError, check_table
 from helpers.support.files import replace_file
 from helpers.support.watching import evaluating, record_attention
@@ -62,7 +69,10 @@ from helpers.training import (
     order_batches,
     pick_evenly,
 )
-from helpers.windows import Batch
+from helpers.uses.forecast import beam_search, log_probability, roll_out, sample
+from helpers.uses.futures import possible
+from helpers.windows import Batch, Windows
+from helpers.world import EVENT_TYPES
 
 
 def box(width: str, label: str = "initial") -> dict:
@@ -141,7 +151,8 @@ def list_parts(widget: Widget) -> Iterator[Widget]:
 
 
 def inside(axes: Axes) -> list[Artist]:
-    return [*axes.images, *axes.collections, *axes.patches, *axes.lines, *axes.texts]
+    artists = [*axes.images, *axes.collections, *axes.patches, *axes.lines, *axes.texts]
+    return sorted(artists, key=Artist.get_zorder)
 
 
 def wipe(axes: Axes) -> None:
@@ -667,6 +678,444 @@ class AttentionExplorer(_Shell):
 def make_cell(text: str) -> str:
     style = "padding: 1px 18px 1px 0; line-height: 1.3"
     return f"<td style='{style}'>{html.escape(text)}</td>"
+
+
+# -- forecasts
+
+WAYS = ("samples", "beam", "greedy")
+MOST_FUTURES = 200
+LAST = 8  # events up to the origin that are shown
+MOST_ROWS = 12  # of the picture, a value each
+COLUMNS = 6  # of the table, a category each
+CLOCK = ("Month", "Day", "Hour", "Minute")
+UNITS = {"days": 24, "hours": 1, "minutes": 1 / 60, "seconds": 1 / 3600}  # in hours
+
+
+@dataclass
+class Forecast:
+    """What a model expects to come after one origin: N futures of U steps.
+
+    events: (N, U, C) integers
+    log_p: (N, U) nats, ln p of each whole event given those before it, whatever the temperature
+    hours: (N, U) from the origin, NaN where unknown; None where no category tells
+    odd: (N,) the first step that the simulator says cannot happen, from 0; U where all can. None
+        where that is not known
+    came: (u,) numbers of the events that came, at most U; true_log_p: (u,) nats, ln p of each
+    """
+
+    events: np.ndarray
+    log_p: np.ndarray
+    hours: np.ndarray | None
+    odd: np.ndarray | None
+    came: np.ndarray
+    true_log_p: np.ndarray
+
+
+def make_forecast(
+    model: nn.Module,
+    windows: Windows,
+    origin: int,
+    way: str,
+    futures: int,
+    temperature: float = 1.0,
+) -> Forecast:
+    """What a model expects to come after an origin, by one of WAYS.
+
+    futures: how many samples, or the beam's width, at most as many as events are possible; the
+        greedy future is one
+
+    The origin is the samples' seed, so they are the same whenever they are drawn.
+    """
+    if way not in WAYS:
+        raise InputError(f"way: must be one of {', '.join(WAYS)}, found '{way}'")
+    log, origins = windows.log, np.array([origin])
+    device = next((one.device for one in model.parameters()), "cpu")
+    batch = windows.batch(origins).to(device)
+    if way == "samples":
+        generator = torch.Generator(device).manual_seed(int(origin))
+        events = sample(model, batch, futures, generator, temperature=temperature)
+    elif way == "beam":
+        events, _ = beam_search(model, batch, min(futures, math.prod(model.sizes)))
+    else:
+        events = roll_out(model, batch)[:, None]
+    both = torch.cat([events, batch.target[:, None]], 1)
+    log_p = log_probability(model, batch, both)[0].sum(-1).cpu().numpy()
+    events, counted = events[0].cpu().numpy(), batch.counted[0].cpu().numpy()
+    try:
+        odd = possible(log, origins, events[None])[0][0].sum(1)
+    except InputError:  # not the built-in log, or an event that it does not show whole
+        odd = None
+    return Forecast(
+        events=events,
+        log_p=log_p[:-1],
+        hours=count_hours(log, origin, events),
+        odd=odd,
+        came=batch.event[0].cpu().numpy()[counted],
+        true_log_p=log_p[-1, counted],
+    )
+
+
+def find_clock(log: Log) -> list[int]:
+    """The places of the categories that tell month, day, hour and minute of the events' own time.
+
+    None of them where there are none, or where they tell of another time.
+    """
+    names, some = [category.name for category in log.categories], 1 + len(log) // 1000
+    time = pd.DatetimeIndex(log.time[::some])  # a thousand events will do
+    shown = np.stack([time.month, time.day, time.hour + 1, time.minute + 1], 1)
+    for name in names:
+        parts = [f"{name.removesuffix(CLOCK[0])}{part}" for part in CLOCK]
+        if name == parts[0] and set(parts) <= set(names):
+            places = [names.index(part) for part in parts]
+            told = log.table[::some, places]
+            if ((told == shown) | (told == 0)).all():
+                return places
+    return []
+
+
+def count_hours(log: Log, origin: int, events: np.ndarray) -> np.ndarray | None:
+    """Hours from an origin to events that may come after it, (N, U, C): (N, U).
+
+    By date and time, of the year that brings it nearest; or by the times since the event before,
+    each the middle of its bin on a logarithmic scale. NaN where an event does not tell, None where
+    the log's categories do not.
+    """
+    clock, elapsed = find_clock(log), find_elapsed(log.categories)
+    if clock:
+        month, day, hour, minute = np.moveaxis(events[..., clock, None].astype(int), -2, 0) - 1
+        years = log.time[origin].astype("M8[Y]") + np.arange(-1, 2)
+        days = (years.astype("M8[M]") + month).astype("M8[D]") + day  # (N, U, 3)
+        hours = (days - log.time[origin]) / np.timedelta64(1, "h") + hour + minute / 60
+        nearest = np.abs(hours).argmin(-1)[..., None]
+        hours = np.take_along_axis(hours, nearest, -1)[..., 0]
+        return np.where(events[..., clock].all(-1), hours, np.nan)
+    if elapsed is not None:
+        seconds = np.array([np.nan, 0, *(2**0.5 * start for start in STARTS[2:])])
+        return seconds[events[..., elapsed]].cumsum(-1) / 3600
+    return None
+
+
+def pick_rows(log: Log, c: int, shown: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """A picture's rows for the values of a category: their names, and the row of each, (size,).
+
+    shown: the values that are to be drawn, once for each time
+
+    Few values have a row each; of many those that are drawn most. The others share the last rows.
+    """
+    size, vocabulary = log.categories[c].size, log.vocabularies[log.categories[c].name]
+    counts = np.bincount(shown, minlength=size)
+    values = np.arange(1, min(size, len(vocabulary)))
+    if len(values) > MOST_ROWS:
+        values = values[np.argsort(-counts[values], kind="stable")[:MOST_ROWS]]
+        values = np.sort(values[counts[values] > 0])
+    if set(vocabulary[1:]) <= set(EVENT_TYPES):
+        values = sorted(values, key=lambda value: EVENT_TYPES.index(vocabulary[value]))
+    names, rows = [value_name(log, c, value) for value in values], np.full(size, len(values))
+    rows[values] = np.arange(len(values))
+    if counts[rows == len(values)][1:].any():  # the first of them is 0
+        names.append("another")
+    if counts[0]:
+        rows[0] = len(names)
+        names.append("unknown")
+    return names, rows
+
+
+def group_origins(log: Log, origins: np.ndarray) -> dict[str, np.ndarray]:
+    """Origins by the name of their sequence: its recipient, where that tells them apart."""
+    sequence, c = log.sequence[origins], find_category(log, "RecipientRecordId")
+    groups = {f"sequence {one}": origins[sequence == one] for one in np.unique(sequence)}
+    if c is not None:
+        named = {value_name(log, c, log.table[of_one[0], c]): of_one for of_one in groups.values()}
+        if len(named) == len(groups):
+            return dict(sorted(named.items()))
+    return groups
+
+
+def find_category(log: Log, name: str) -> int | None:
+    names = [category.name for category in log.categories]
+    return names.index(name) if name in names else None
+
+
+def find_varied(log: Log) -> list[int]:
+    """The places of the categories that do not stay the same in each sequence."""
+    first = np.unique(log.sequence, return_index=True)[1]
+    begun = first[np.unique(log.sequence, return_inverse=True)[1]]  # of each event's sequence
+    return np.flatnonzero((log.table != log.table[begun]).any(0)).tolist()
+
+
+def tell_hours(hours: float) -> str:
+    """A span of time in words, days to a tenth."""
+    return f"{hours / 24:.1f} days" if hours >= 48 else plots.tell_span(hours)
+
+
+class ForecastExplorer(_Shell):
+    """What a model expects to come after an event: the fan of its futures, and what came.
+
+    model: what `helpers.uses.forecast` takes. It is copied, so that the widget outlives a
+        `run.forecaster()` that yields it
+    windows: such as `run.data.windows[TEST]`
+    origins: event numbers that begin one of these windows, such as some of `windows.origins`
+
+    What is computed is kept. Where the simulator knows what can happen, the first event of a future
+    that cannot has a cross, and what follows it is grey.
+    """
+
+    def __init__(self, model: nn.Module, windows: Windows, origins: np.ndarray):
+        if not isinstance(model, nn.Module) or not isinstance(windows, Windows):
+            raise InputError(
+                f"model, windows: must be a network, such as run.forecaster() yields, and its "
+                f"windows, such as run.data.windows[TEST]; found {type(model).__name__} and "
+                f"{type(windows).__name__}"
+            )
+        self.model, self.windows = copy.deepcopy(model), windows
+        given = whole_numbers(origins)
+        known = given[np.isin(given, windows.origins)]
+        strangers = len(given) - len(known)
+        left_out = f"{strangers} of the given events begin no window and are left out."
+        self._left_out = left_out if strangers else ""
+        self.origins = group_origins(windows.log, known)
+        self.forecast = lru_cache(100)(self._compute)
+        self._columns = find_varied(windows.log)[:COLUMNS]
+        self._moving, self._frame = False, None
+        self._make_menus()
+        self._make_sliders()
+        self.events = HTML(layout=Layout(max_height="420px", overflow="auto"))
+        columns = [
+            VBox([self.sequence, self.origin, self.steps]),
+            VBox([self.way, self.futures, self.temperature]),
+            VBox([self.category, self.over, self.progress]),
+        ]
+        margins = {"left": 0.16, "right": 0.985, "bottom": 0.21, "top": 0.92}
+        super().__init__([columns], (13, 5.6), self.events, **margins)
+        self.axes = self.figure.subplots()
+        self.sequence.observe(self._choose_sequence, "value")
+        sliders = (self.origin, self.steps, self.futures, self.temperature)
+        for control in (*sliders, self.way, self.category, self.over):
+            control.observe(self._redraw, "value")
+        self._redraw()
+
+    def _make_menus(self) -> None:
+        log, names = self.windows.log, list(self.origins)
+        whose = "sequence" if [*names, "sequence"][0].startswith("sequence") else "employee"
+        self.sequence = Dropdown(description=whose, options=names, **LINE)
+        self.way = Dropdown(description="way", options=WAYS, **LINE)
+        categories = [category.name for category in log.categories]
+        self.category = Dropdown(description="category", options=categories, **LINE)
+        timed = find_clock(log) or find_elapsed(log.categories) is not None
+        self.over = Dropdown(
+            description="over", options=["time", "steps"] if timed else ["steps"], **LINE
+        )
+
+    def _make_sliders(self) -> None:
+        self.origin = IntSlider(
+            description="origin",
+            value=1,
+            min=1,
+            max=self._count_origins(),
+            continuous_update=False,
+            tooltip="which of the given origins",
+            **LINE,
+        )
+        self.steps = IntSlider(
+            description="steps",
+            value=self.windows.tgt_seq_len,
+            min=1,
+            max=self.windows.tgt_seq_len,
+            tooltip="of the horizon that are shown",
+            **LINE,
+        )
+        self.futures = IntSlider(
+            description="futures",
+            value=100,
+            min=1,
+            max=MOST_FUTURES,
+            continuous_update=False,
+            tooltip="how many samples or beams; the greedy future is one",
+            **LINE,
+        )
+        self.temperature = FloatSlider(
+            description="temperature",
+            value=1.0,
+            min=0.2,
+            max=2.0,
+            step=0.1,
+            readout_format=".1f",
+            continuous_update=False,
+            tooltip="of samples; below 1 the likely becomes likelier",
+            **LINE,
+        )
+        self.progress = IntProgress(description="computing", value=1, max=1, **LINE)
+        self.progress.layout.visibility = "hidden"
+
+    def _count_origins(self) -> int:
+        return max(1, len(self.origins.get(self.sequence.value, ())))
+
+    def _choose_sequence(self, change) -> None:
+        self._moving = True  # the slider may move, but the picture is drawn once
+        self.origin.value = 1
+        self.origin.max = self._count_origins()
+        self._moving = False
+        self._redraw()
+
+    def _compute(self, *asked) -> Forecast:
+        self.progress.layout.visibility = "visible"
+        try:
+            return make_forecast(self.model, self.windows, *asked)
+        finally:
+            self.progress.layout.visibility = "hidden"
+
+    def _redraw(self, change=None) -> None:
+        if self._moving:
+            return
+        if not self.origins:
+            return self._say(
+                "There is nothing to show: give events that another one follows in this part of "
+                "the log.",
+                self._left_out,
+            )
+        way = self.way.value
+        self.futures.disabled, self.temperature.disabled = way == "greedy", way != "samples"
+        futures = 1 if way == "greedy" else self.futures.value
+        temperature = round(self.temperature.value, 1) if way == "samples" else 1.0
+        origin = int(self.origins[self.sequence.value][self.origin.value - 1])
+        made = self.forecast(origin, way, futures, temperature)
+        last = self._find_last(origin)
+        c = find_category(self.windows.log, self.category.value)
+        self._draw_futures(origin, made, last, c)
+        self._say(
+            self._describe_origin(origin),
+            self._describe_probability(made),
+            self._describe_time(made),
+            self._describe_odd(made),
+            self._left_out,
+        )
+        self.events.value = self._tabulate(origin, made, last, c)
+        self._draw(frames_stay=True)
+
+    def _find_last(self, origin: int) -> np.ndarray:
+        """The sequence's last events, up to the origin."""
+        sequence = self.windows.log.sequence
+        return np.flatnonzero(sequence[: origin + 1] == sequence[origin])[-LAST:]
+
+    def _draw_futures(self, origin: int, made: Forecast, last: np.ndarray, c: int) -> None:
+        log, steps = self.windows.log, self.steps.value
+        values = [log.table[last, c], made.events[..., c], log.table[made.came, c]]
+        true = np.repeat([*values[0], *values[2]], len(made.events))  # as if each future had them
+        names, rows = pick_rows(log, c, np.concatenate([true, values[1].ravel()]))
+        if self.over.value == "steps":
+            places, labels = self._place_by_step(made, last)
+        else:
+            places, labels = self._place_by_time(origin, made, last)
+        pairs = zip(places, values, strict=True)
+        past, futures, came = (np.stack([place, rows[some]], -1) for place, some in pairs)
+        best = self.way.value != "samples"
+        frame = (names, labels, self.category.value, best, made.odd is None)
+        if frame != self._frame:
+            self._frames, self._frame = None, frame
+        wipe(self.axes)
+        odd = None if made.odd is None else np.minimum(made.odd, steps)
+        futures, came = futures[:, :steps], came[:steps]
+        title = self.category.value
+        plots.draw_future_paths(self.axes, past, futures, names, odd, came, title, best, **labels)
+
+    def _place_by_step(self, made: Forecast, last: np.ndarray) -> tuple[list[np.ndarray], dict]:
+        """Where past, futures and what came stand along the picture, and the labels there."""
+        N, U = made.log_p.shape
+        ahead = np.arange(1, U + 1)
+        places = [
+            np.arange(1 - len(last), 1),
+            np.broadcast_to(ahead, (N, U)),
+            ahead[: len(made.came)],
+        ]
+        return places, {"xlabel": "steps from the origin", "xlim": (0.5 - LAST, U + 0.5)}
+
+    def _place_by_time(
+        self, origin: int, made: Forecast, last: np.ndarray
+    ) -> tuple[list[np.ndarray], dict]:
+        log, hour = self.windows.log, np.timedelta64(1, "h")
+        past, came = ((log.time[some] - log.time[origin]) / hour for some in (last, made.came))
+        known = made.hours[np.isfinite(made.hours)]
+        # Dates that cannot be may lie months ahead.
+        end = max([*came[-1:], *np.quantile(known, [0.95] * (len(known) > 0)), 1 / 3600])
+        unit = next((name for name, size in UNITS.items() if end >= 2 * size), "seconds")
+        size = UNITS[unit]
+        right = np.ceil(end / size)
+        left = max(-np.ceil(right / 2), np.floor(2 * past[0] / size) / 2)
+        edge = 0.02 * (right - left)
+        places = [some / size for some in (past, made.hours, came)]
+        return places, {"xlabel": f"{unit} from the origin", "xlim": (left - edge, right + edge)}
+
+    def _describe_origin(self, origin: int) -> str:
+        log = self.windows.log
+        when = pd.Timestamp(log.time[origin]).strftime("%Y-%m-%d %H:%M")
+        which = f"origin {self.origin.value} of {self._count_origins()}"
+        return f"{self.sequence.value}, {which}: {event_name(log, origin)}, {when}."
+
+    def _describe_probability(self, made: Forecast) -> str:
+        """ln p of all the events that are shown, together."""
+        steps, (N, _) = self.steps.value, made.log_p.shape
+        log_p, events = made.log_p[:, :steps].sum(1), count_things(steps, "event", "events")
+        if self.way.value == "samples":
+            drawn = f"{count_things(N, 'sample', 'samples')} of {events}"
+            if self.temperature.value != 1:
+                drawn += f", temperature {self.temperature.value:.1f}"
+            words = f"{drawn}: ln p is {np.median(log_p):.1f} nats in the median"
+        elif self.way.value == "beam":
+            found = count_things(N, "beam", "beams")
+            words = f"The best of {found} of {events}: ln p is {log_p[0]:.1f} nats"
+        else:
+            words = f"The greedy future of {events}: ln p is {log_p[0]:.1f} nats"
+        if len(made.came) >= steps:
+            words += f", of what came {made.true_log_p[:steps].sum():.1f}"
+        return f"{words}."
+
+    def _describe_time(self, made: Forecast) -> str:
+        """When the last event that is shown comes."""
+        steps = self.steps.value
+        hours = [] if made.hours is None else made.hours[:, steps - 1]
+        hours = np.array([one for one in hours if np.isfinite(one)])
+        if not len(hours):
+            return ""
+        if self.way.value != "samples":
+            return f"Step {steps} comes after {tell_hours(hours[0])}."
+        low, median, high = map(tell_hours, np.quantile(hours, [0.1, 0.5, 0.9]))
+        return f"Step {steps} comes after {median} in the median (80 %: {low} to {high})."
+
+    def _describe_odd(self, made: Forecast) -> str:
+        if made.odd is None:
+            return "What cannot happen is not known here; the simulator knows it of its own log."
+        steps, N = self.steps.value, len(made.odd)
+        odd, judged = (made.odd < steps).sum(), np.minimum(made.odd + 1, steps).sum()
+        words = f"Of {count_things(judged, 'event', 'events')} that the simulator can judge,"
+        words += f" {odd / judged:.0%} cannot happen; futures that come to one: {odd} of {N}."
+        return words
+
+    def _tabulate(self, origin: int, made: Forecast, last: np.ndarray, c: int) -> str:
+        """The last events, and those of the best future or of one of many, as an HTML table."""
+        log, steps = self.windows.log, self.steps.value
+        columns = [*dict.fromkeys([*self._columns, c])]
+        names = {"samples": "one of the samples", "beam": "the best beam"}
+        future = names.get(self.way.value, "the greedy future")
+        rows = [("", "step", "when", *(log.categories[c].name for c in columns), "")]
+        for step, event in zip(range(1 - len(last), 1), last, strict=True):
+            values = [value_name(log, c, log.table[event, c]) for c in columns]
+            kind = "the origin" if step == 0 else "the last events" if event == last[0] else ""
+            rows.append((kind, str(step), self._tell_time(log.time[event]), *values, ""))
+        odd = steps if made.odd is None else made.odd[0]
+        for u in range(steps):
+            values = [value_name(log, c, made.events[0, u, c]) for c in columns]
+            hours = np.nan if made.hours is None else made.hours[0, u]
+            minutes = np.timedelta64("NaT" if np.isnan(hours) else round(60 * hours), "m")
+            when = self._tell_time(log.time[origin] + minutes)
+            cannot = "cannot happen" if u == odd else ""
+            rows.append((future if u == 0 else "", str(u + 1), when, *values, cannot))
+        head, *rest = ["".join(map(make_cell, row)) for row in rows]
+        body = "".join(f"<tr>{row}</tr>" for row in rest)
+        return f"<table><tr style='font-weight: bold'>{head}</tr>{body}</table>"
+
+    @staticmethod
+    def _tell_time(time: np.datetime64) -> str:
+        return "" if np.isnat(time) else pd.Timestamp(time).strftime("%a %d %b %H:%M")
 
 
 # -- a run under way

@@ -1,4 +1,4 @@
-"""The three widgets in a real JupyterLab, driven by the keyboard in Chromium.
+"""The widgets in a real JupyterLab, driven by the keyboard in Chromium.
 
 python tests/test_browser.py      makes the README's picture of the loss explorer anew (minutes)
 """
@@ -82,6 +82,11 @@ NOTEBOOKS = {
         from small import small_config, small_data
         run = Trainer(small_config(), small_data(), progress=False).fit()
         AttentionExplorer(run, run.data.windows[TEST].origins[::50])""",
+    "forecast": """
+        from helpers.widgets import ForecastExplorer
+        from small import small_model, small_windows
+        windows = small_windows()
+        ForecastExplorer(small_model(), windows, windows.origins[500:])""",
     "live": """
         from helpers.widgets import LiveRun
         from small import small_config, small_data
@@ -348,6 +353,36 @@ def test_attention_explorer(lab, page, record_property):
     press(cell, "events of", *NEXT, words=False, picture=False)
     expect(table).not_to_have_text(before)
     assert_fast(page, cell, "step", record_property)
+    assert_nothing_printed(cell)
+
+
+@needs_chromium
+def test_forecast_explorer(lab, page, record_property):
+    cell = run_cell(page, lab[1]("forecast"))
+    sign, table = cell.locator(".progress"), cell.locator(".widget-html-content").last
+    expect(sign).to_be_hidden()
+    assert "E002, origin 1 of" in press(cell, "employee", *NEXT)
+    assert "origin 2 of" in press(cell, "origin", "ArrowRight")
+    assert "of 4 events" in press(cell, "steps", "ArrowLeft")
+    assert "99 samples" in press(cell, "futures", "ArrowLeft")
+    assert "temperature 1.1" in press(cell, "temperature", "ArrowRight")
+    # The sign of progress comes and goes while something is computed, and not where it is kept.
+    page.evaluate("""() => { window.signs = [];
+        const bar = document.querySelector('.jp-CodeCell .progress').closest('.widget-inline-hbox');
+        new MutationObserver(() => signs.push(getComputedStyle(bar).visibility))
+            .observe(bar, {attributes: true}) }""")
+    assert "The best of 99 beams" in press(cell, "way", *NEXT)
+    expect(sign).to_be_hidden()
+    assert page.evaluate("signs") == ["visible", "hidden"]
+    assert "The greedy future of 4 events" in press(cell, "way", *NEXT)
+    assert "The best of 99 beams" in press(cell, "way", "Space", "ArrowUp", "Enter")
+    assert page.evaluate("signs") == ["visible", "hidden"] * 2
+    assert "the best beam" in table.inner_text()
+    assert "HoursWorked" not in table.inner_text()
+    control(cell, "category").select_option("HoursWorked")
+    expect(table).to_contain_text("HoursWorked")
+    press(cell, "over", *NEXT, words=False)
+    assert_fast(page, cell, "steps", record_property)
     assert_nothing_printed(cell)
 
 

@@ -1074,6 +1074,78 @@ def test_draw_predicted_values(axes, truth, shown):
     assert hatched == ["true" in text for text in shown]
 
 
+def make_paths(*rows) -> np.ndarray:
+    """Futures that are in these rows, step by step."""
+    steps = np.broadcast_to(np.arange(1, len(rows[0]) + 1), np.shape(rows))
+    return np.stack([steps, rows], -1).astype(float)
+
+
+PAST = np.array([[-1.0, 0], [0, 1]])
+CAME = np.array([[1.0, 2], [2, 0]])
+
+
+def draw_paths(axes, futures, odd, **more):
+    names = ["plan", "begin", "end"]
+    return plots.draw_future_paths(axes, PAST, futures, names, odd, CAME, "kind", **more)
+
+
+def read_fans(axes) -> list[dict]:
+    """Of the futures and of what follows a cross: each line's ends, and its width."""
+    fans = [one for one in axes.collections if isinstance(one, LineCollection)]
+    return [
+        {
+            tuple(map(float, np.ravel(line))): width
+            for line, width in zip(fan.get_segments(), fan.get_linewidths(), strict=True)
+        }
+        for fan in fans
+    ]
+
+
+@pytest.fixture
+def wide_axes():
+    return make_axes(figsize=(12, 5))
+
+
+def test_draw_future_paths(wide_axes):
+    axes = wide_axes
+    futures = make_paths([2, 0], [2, 0], [2, 1], [0, 1])
+    odd = np.array([2, 2, 1, 0])
+    assert draw_paths(axes, futures, odd, xlabel="steps", xlim=(-1, 2)) is axes
+    fan, after = read_fans(axes)
+    assert set(fan) == {(0, 1, 1, 2), (1, 2, 2, 0), (1, 2, 2, 1), (0, 1, 1, 0)}
+    assert set(after) == {(1, 0, 2, 1)}
+    most, two, *ones = sorted(fan.values(), reverse=True)
+    assert most == fan[0, 1, 1, 2] > two == fan[1, 2, 2, 0] > ones[0] == ones[1]
+    (crosses,) = [one for one in axes.collections if len(one.get_offsets()) == 2]
+    assert sorted(crosses.get_offsets().tolist()) == [[1, 0], [2, 1]]
+    drawn = read_lines(axes)
+    assert_draws(drawn["the last events"], *PAST.T)
+    assert_draws(drawn["what came"], [0, 1, 2], [1, 2, 0])
+    assert "the best" not in drawn
+    labels = ["the last events", "what came", "futures", "what follows a cross", "cannot happen"]
+    assert read_legend(axes) == labels
+    assert read_rows(axes) == ["plan", "begin", "end"]
+    assert axes.yaxis_inverted()
+    assert (axes.get_title("left"), axes.get_xlabel()) == ("kind", "steps")
+
+
+def test_the_best_of_future_paths_and_those_of_which_nothing_is_known(wide_axes):
+    axes = wide_axes
+    futures = make_paths([2, 0], [2, 1])
+    futures[1, 1, 0] = np.nan
+    draw_paths(axes, futures, None, best=True, xlabel="days")
+    (fan,) = read_fans(axes)
+    assert set(fan) == {(0, 1, 1, 2), (1, 2, 2, 0)}  # what has no place is not drawn
+    assert_draws(read_lines(axes)["the best"], [0, 1, 2], [1, 2, 0])
+    assert read_legend(axes) == ["the last events", "what came", "futures", "the best"]
+
+
+def test_future_paths_that_all_can_be_have_no_cross(wide_axes):
+    axes = wide_axes
+    draw_paths(axes, make_paths([2, 0]), np.array([2]), xlabel="steps")
+    assert not any(len(one.get_offsets()) for one in axes.collections if hasattr(one, "_sizes"))
+
+
 def test_draw_live_losses(axes):
     train = pd.Series([4, 2, 3, 1.0], [0.5, 1, 1.5, 2])
     validation = pd.Series([2.5], [1])
@@ -1533,6 +1605,9 @@ OF_UNKIND = {
     "history_weights": lambda axes, run: plots.draw_history_weights(axes, pd.DataFrame({0: EACH})),
     "predicted_values": lambda axes, run: plots.draw_predicted_values(
         axes, EACH.to_numpy(), UNKIND, 3, UNKIND[3], most=12
+    ),
+    "future_paths": lambda axes, run: plots.draw_future_paths(
+        axes, PAST, make_paths([2, 0]), UNKIND, None, CAME, UNKIND[3]
     ),
     "model_shapes": lambda axes, run: plots.draw_model_shapes(axes, UNKIND, 6, 5, 12, 8, 99),
     "right_or_wrong": lambda axes, run: plots.draw_right_or_wrong(

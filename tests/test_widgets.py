@@ -20,14 +20,18 @@ from ipywidgets.widgets.widget import _instances as ALIVE
 from matplotlib.figure import Figure
 from small import (
     CHECKPOINT,
+    OWN_MAPPING,
     REFUSED_FOLDER,
     SOURCE,
     STEPS,
     heard,
+    refused,
     small_config,
     small_data,
     small_log,
+    small_model,
     small_truth,
+    small_windows,
     train_in,
     trained_run,
 )
@@ -35,20 +39,30 @@ from traitlets import TraitError
 from unkind import LOOKS, OURS, UNKIND, Tags, assert_no_formula, assert_only_names, unkind_run
 
 from helpers import plots, training, widgets
-from helpers.events import TEST, TRAIN, VALIDATION
+from helpers.events import TEST, TRAIN, VALIDATION, read_log
 from helpers.losses import evaluate
+from helpers.model import MultiStreamModel
+from helpers.schema import LogMapping
 from helpers.support.errors import InputError
 from helpers.support.fast import category_losses_fast
 from helpers.support.files import Truth
 from helpers.training import Data, ModelConfig, Trainer, pick_evenly
+from helpers.uses.forecast import beam_search, log_probability, roll_out, sample
+from helpers.uses.futures import possible
 from helpers.widgets import (
     AttentionExplorer,
+    ForecastExplorer,
     LiveRun,
     LossExplorer,
+    count_hours,
     loss_tables,
+    make_forecast,
+    pick_rows,
     read_attention,
     select_curves,
 )
+from helpers.windows import Windows
+from helpers.world import EVENT_TYPES
 
 MARKUP = "<b onclick=alert(1)>$x_1$ & co</b>"
 
@@ -107,8 +121,24 @@ def attention(run) -> AttentionExplorer:
     return AttentionExplorer(run, run.data.windows[TRAIN].origins[[3, 700, 40]])
 
 
-def test_every_control_has_a_label_and_no_markup_in_it(explorer, attention):
-    for widget in (explorer, attention, LiveRun(small_config(), small_data())):
+@cache
+def forecast_windows() -> Windows:
+    return small_windows()  # of the training part: what follows has months that have no integer
+
+
+@cache
+def forecast_model() -> MultiStreamModel:
+    return small_model()
+
+
+@pytest.fixture
+def forecasts() -> ForecastExplorer:
+    windows = forecast_windows()
+    return ForecastExplorer(forecast_model(), windows, windows.origins[500:])
+
+
+def test_every_control_has_a_label_and_no_markup_in_it(explorer, attention, forecasts):
+    for widget in (explorer, attention, forecasts, LiveRun(small_config(), small_data())):
         assert isinstance(widget, VBox)
         parts = [one for one in controls(widget) if not isinstance(one, (VBox, HBox, HTML, Label))]
         assert sum(isinstance(one, Image) for one in parts) == 1
@@ -120,13 +150,15 @@ def test_every_control_has_a_label_and_no_markup_in_it(explorer, attention):
             )
 
 
-@pytest.mark.parametrize("kind", ["loss", "attention", "live"])
+@pytest.mark.parametrize("kind", ["loss", "attention", "forecast", "live"])
 def test_a_widget_that_is_closed_leaves_nothing_behind(kind, run, report):
     before = set(ALIVE)
     if kind == "loss":
         widget = LossExplorer({"one": pd.DataFrame(run.history)}, report)
     elif kind == "attention":
         widget = AttentionExplorer(run, run.data.windows[TRAIN].origins[:3])
+    elif kind == "forecast":
+        widget = ForecastExplorer(forecast_model(), forecast_windows(), [])
     else:
         widget = LiveRun(small_config(), small_data())
     assert len(ALIVE) > len(before) + 20
@@ -142,6 +174,8 @@ def test_a_widget_that_is_refused_leaves_nothing_behind(run, report):
             make()
     with pytest.raises(InputError):
         AttentionExplorer(run, "three")
+    with pytest.raises(InputError):
+        ForecastExplorer(run, forecast_windows(), [])
     assert set(ALIVE) == before
 
 
@@ -646,6 +680,301 @@ def test_frames_drawn_once_give_the_same_picture(attention):
     ).mean() < 0.01  # but for lines of the frame that what is inside lies upon
 
 
+# -- forecasts
+
+
+def read_fan(explorer) -> np.ndarray:
+    """The lines to the events of the futures that are drawn, (many, 4), the grey ones too."""
+    collections = [one for one in explorer.axes.collections if hasattr(one, "get_segments")]
+    return np.concatenate([np.reshape(one.get_segments(), (-1, 4)) for one in collections])
+
+
+def read_crosses(explorer) -> np.ndarray:
+    (one,) = [
+        one
+        for one in explorer.axes.collections
+        if len(one.get_offsets()) and not (hasattr(one, "get_segments"))
+    ]
+    return np.asarray(one.get_offsets())
+
+
+def moved_forecast(explorer, control, value) -> str:
+    """As `moved`; and says whether it was computed, by the sign that shows it."""
+    seen = []
+    explorer.progress.layout.observe(lambda change: seen.append(change["new"]), "visibility")
+    said = moved(explorer, control, value)
+    explorer.progress.layout.unobserve_all()
+    assert seen in ([], ["visible", "hidden"])
+    return f"{said} {'computed' if seen else 'kept'}"
+
+
+def test_forecasts_are_those_of_the_functions():
+    model, windows = forecast_model(), forecast_windows()
+    origin = windows.origins[100]
+    batch = windows.batch(np.array([origin]))
+    generator = torch.Generator().manual_seed(int(origin))
+    expected = {
+        "samples": sample(model, batch, 7, generator, temperature=0.7),
+        "beam": beam_search(model, batch, 7)[0],
+        "greedy": roll_out(model, batch)[:, None],
+    }
+    for way, events in expected.items():
+        made = make_forecast(model, windows, origin, way, 7, 0.7)
+        np.testing.assert_array_equal(made.events, events[0])
+        log_p = log_probability(model, batch, events)[0].sum(-1)
+        np.testing.assert_allclose(made.log_p, log_p, atol=1e-4)
+        found = possible(windows.log, [origin], events.numpy())[0][0]
+        assert made.odd.tolist() == [STEPS if one.all() else one.argmin() for one in found]
+        assert made.came.tolist() == batch.event[0].tolist()
+        true = log_probability(model, batch, batch.target)[0].sum(-1)
+        np.testing.assert_allclose(made.true_log_p, true, atol=1e-4)
+    with pytest.raises(InputError, match="way: must be one of samples, beam, greedy, found 'luck'"):
+        make_forecast(model, windows, origin, "luck", 7)
+
+
+def test_each_control_of_the_forecast_explorer(forecasts):
+    log = forecasts.windows.log
+    assert forecasts.sequence.description == "employee"
+    assert forecasts.said.startswith("E001, origin 1 of ")
+    assert f"100 samples of {STEPS} events: ln p is " in forecasts.said
+    said = moved_forecast(forecasts, forecasts.sequence, "E005")
+    assert said.startswith("E005, origin 1 of ") and said.endswith("computed")
+    said = moved_forecast(forecasts, forecasts.origin, 3)
+    assert said.startswith("E005, origin 3 of ") and said.endswith("computed")
+    said = moved_forecast(forecasts, forecasts.origin, 1)
+    assert said.startswith("E005, origin 1 of ") and said.endswith("kept")
+    said = moved_forecast(forecasts, forecasts.futures, 12)
+    assert "12 samples" in said and said.endswith("computed")
+    said = moved_forecast(forecasts, forecasts.temperature, 0.5)
+    assert "events, temperature 0.5: ln p" in said and said.endswith("computed")
+    said = moved_forecast(forecasts, forecasts.steps, 3)
+    assert "12 samples of 3 events" in said and "Step 3 comes after" in said
+    assert said.endswith("kept")
+    said = moved_forecast(forecasts, forecasts.way, "beam")
+    assert "The best of 12 beams of 3 events" in said and said.endswith("computed")
+    assert forecasts.temperature.disabled and not forecasts.futures.disabled
+    said = moved_forecast(forecasts, forecasts.way, "greedy")
+    assert "The greedy future of 3 events" in said and "come to one: " in said
+    assert forecasts.temperature.disabled and forecasts.futures.disabled
+    for control, value in ((forecasts.category, "LocationRecordId"), (forecasts.over, "steps")):
+        before = forecasts.image.value
+        control.value = value
+        assert forecasts.image.value != before
+    assert forecasts.axes.get_title("left") == "LocationRecordId"
+    assert forecasts.axes.get_xlabel() == "steps from the origin"
+    origin = forecasts.origins["E005"][0]
+    made = make_forecast(forecasts.model, forecasts.windows, origin, "greedy", 1)
+    assert f"ln p is {made.log_p[0, :3].sum():.1f} nats, of what came" in forecasts.said
+    x, y = lines(forecasts.axes)["the best"]
+    rows = [label.get_text() for label in forecasts.axes.get_yticklabels()]
+    sites = [widgets.value_name(log, 3, value) for value in made.events[0, :3, 3]]
+    assert x.tolist() == [0, 1, 2, 3]
+    shown = [site if site in rows else "another" for site in sites]  # the network knows no better
+    assert [rows[int(row)] for row in y[1:]] == shown
+
+
+def test_the_fan_over_time(forecasts):
+    forecasts.sequence.value = "E005"
+    log, origin = forecasts.windows.log, forecasts.origins["E005"][0]
+    made = make_forecast(forecasts.model, forecasts.windows, origin, "samples", 100)
+    hours = count_hours(log, origin, made.events)
+    unit = forecasts.axes.get_xlabel().removesuffix(" from the origin")
+    fan, size = read_fan(forecasts), widgets.UNITS[unit]
+    known = np.isfinite(hours)
+    assert set(fan[:, 2]) <= set((hours[known] / size).round(3))
+    x, y = lines(forecasts.axes)["what came"]
+    came = (log.time[made.came] - log.time[origin]) / np.timedelta64(1, "h")
+    np.testing.assert_allclose(x, [0, *came / size])
+    kinds = [label.get_text() for label in forecasts.axes.get_yticklabels()]
+    assert kinds[:9] == list(EVENT_TYPES)
+    names = log.vocabularies["EventType"]
+    assert [kinds[int(row)] for row in y[1:]] == [names[value] for value in log.table[made.came, 0]]
+
+
+def test_crosses_are_where_the_simulator_says_that_it_cannot_be(forecasts):
+    forecasts.over.value = "steps"
+    origin = forecasts.origins["E001"][0]
+    made = make_forecast(forecasts.model, forecasts.windows, origin, "samples", 100)
+    broken = made.odd < STEPS
+    judged = np.minimum(made.odd + 1, STEPS).sum()
+    assert f"Of {judged} events that the simulator can judge" in forecasts.said
+    assert f"futures that come to one: {broken.sum()} of 100." in forecasts.said
+    assert set(read_crosses(forecasts)[:, 0]) == set(made.odd[broken] + 1)
+    forecasts.way.value = "greedy"
+    (odd,) = make_forecast(forecasts.model, forecasts.windows, origin, "greedy", 1).odd
+    assert forecasts.events.value.count("cannot happen") == (odd < STEPS) == 1
+
+
+def test_the_table_goes_from_the_last_events_to_a_future(forecasts):
+    forecasts.way.value, forecasts.category.value = "greedy", "HoursWorked"
+    log, origin = forecasts.windows.log, forecasts.origins["E001"][0]
+    made = make_forecast(forecasts.model, forecasts.windows, origin, "greedy", 1)
+    text = Tags(forecasts.events.value).text
+    assert "RecipientRecordId" not in text  # always the same
+    assert text.count("the origin") == text.count("the greedy future") == 1
+    when = str(log.time[origin].astype("datetime64[m]")).split("T")[1]
+    assert f"the origin0{'{}'}".format("") in text and when in text
+    for row in made.events[0]:
+        assert widgets.value_name(log, 0, row[0]) in text
+    last = np.flatnonzero(log.sequence[: origin + 1] == log.sequence[origin])[-widgets.LAST :]
+    assert forecasts.events.value.count("<tr") == 1 + len(last) + STEPS
+
+
+def test_a_forecast_is_computed_once(forecasts, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        widgets, "make_forecast", lambda *asked: made.append(asked[2:]) or make_forecast(*asked)
+    )
+    forecasts.way.value = "greedy"
+    for steps, way in ((2, "beam"), (3, "greedy"), (4, "samples"), (5, "beam")):
+        forecasts.steps.value, forecasts.way.value = steps, way
+        forecasts.category.value, forecasts.over.value = "HoursWorked", "steps"
+    first = forecasts.origins["E001"][0]
+    assert made == [(first, "greedy", 1, 1.0), (first, "beam", 100, 1.0)]
+    forecasts.sequence.value = "E002"
+    assert len(made) == 3
+
+
+def test_another_employee_is_drawn_once(forecasts, monkeypatch):
+    drawn = []
+    forecasts.origin.value = 9
+    monkeypatch.setattr(ForecastExplorer, "_draw", lambda *given, **more: drawn.append(1))
+    forecasts.sequence.value = "E002"
+    assert drawn == [1] and forecasts.origin.value == 1
+
+
+def test_the_sign_of_progress_goes_where_computing_fails(forecasts, monkeypatch):
+    def fail(*asked):
+        assert forecasts.progress.layout.visibility == "visible"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(widgets, "make_forecast", fail)
+    with pytest.raises(KeyboardInterrupt):
+        forecasts.way.value = "beam"
+    assert forecasts.progress.layout.visibility == "hidden"
+
+
+def test_forecasts_outlive_the_weights_that_they_were_given():
+    model, windows = small_model(), forecast_windows()
+    origin = windows.origins[500]
+    explorer = ForecastExplorer(model, windows, [origin])
+    expected = make_forecast(model, windows, origin, "greedy", 1).log_p.sum()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    explorer.way.value = "greedy"
+    assert f"ln p is {expected:.1f} nats" in explorer.said
+
+
+def test_a_forecast_of_which_not_all_came():
+    windows = forecast_windows()
+    events = windows.target_index(windows.origins)
+    short = windows.origins[(events == len(windows.log)).any(1)][:1]
+    explorer = ForecastExplorer(forecast_model(), windows, short)
+    assert "of what came" not in explorer.said
+    explorer.steps.value = 1
+    assert "of what came" in explorer.said
+
+
+@pytest.mark.parametrize("origins", [[], [10**9, -1]])
+def test_no_origin_to_forecast_from(origins):
+    explorer = ForecastExplorer(forecast_model(), forecast_windows(), origins)
+    explorer.steps.value, explorer.way.value = 3, "beam"
+    assert "There is nothing to show" in explorer.said
+    assert ("2 of the given events begin no window" in explorer.said) == bool(origins)
+
+
+def test_what_is_no_network_and_has_no_windows_is_refused(run):
+    model, windows = forecast_model(), forecast_windows()
+    refused(lambda: ForecastExplorer(run, windows, []), "found Trainer and Windows")
+    refused(lambda: ForecastExplorer(model, run.data.windows, []), "and dict")
+    refused(lambda: ForecastExplorer(model, windows, "three"), "origins: must be numbers")
+
+
+# -- forecasts of a log of somebody's own
+
+
+def own_windows(folder, parts: list[str] | None) -> Windows:
+    """A log of cases that each begin, are worked on and end; of time it has these parts."""
+    rng, rows = np.random.default_rng(0), ["case,what,amount,when,due"]
+    for case in range(60):
+        time = pd.Timestamp("2024-01-01") + pd.Timedelta(hours=7 * case)
+        for what in ["begin", *["work"] * rng.integers(2, 5), "end"]:
+            rows.append(f"{case},{what},{rng.integers(1, 4)},{time},{time}")
+            time += pd.Timedelta(minutes=int(rng.integers(5, 500)))
+    (folder / "own.csv").write_text("\n".join(rows))
+    kept = {name: OWN_MAPPING["categories"][name] for name in ("what", "amount")}
+    streams = {"what": "what", "case": "case"}
+    if parts:
+        kept["time"] = {"column": "when", "kind": "time", "parts": parts}
+    mapping = LogMapping(**OWN_MAPPING | {"categories": kept, "streams": streams})
+    return Windows(read_log(folder / "own.csv", mapping), TEST, SOURCE, STEPS)
+
+
+def own_explorer(windows: Windows) -> ForecastExplorer:
+    torch.manual_seed(0)
+    shape = dict(d_model=8, num_heads=2, encoder_layers=1, decoder_layers=1)
+    model = MultiStreamModel(windows.log.categories, 2, SOURCE, STEPS, **shape)
+    return ForecastExplorer(model, windows, windows.origins)
+
+
+def test_an_own_log_without_a_time_goes_by_steps(tmp_path):
+    explorer = own_explorer(own_windows(tmp_path, None))
+    assert explorer.sequence.description == "sequence"
+    assert explorer.over.options == ("steps",)
+    assert re.match(r"sequence \d+, origin 1 of \d+: ", explorer.said)
+    assert "What cannot happen is not known here" in explorer.said
+    assert "Step" not in explorer.said and "cross" not in str(lines(explorer.axes))
+    assert [one.get_text() for one in explorer.axes.get_yticklabels()][:3] == [
+        "begin",
+        "end",
+        "work",
+    ]
+    explorer.category.value, explorer.way.value = "amount", "beam"
+    assert "the best beam" in explorer.events.value
+
+
+def test_an_own_log_with_the_time_since_the_event_before(tmp_path):
+    windows = own_windows(tmp_path, ["SinceLast"])
+    explorer = own_explorer(windows)
+    assert explorer.over.options == ("time", "steps")
+    explorer.way.value = "greedy"
+    origin = next(iter(explorer.origins.values()))[0]
+    made = make_forecast(explorer.model, windows, origin, "greedy", 1)
+    starts = [windows.log.vocabularies["time_SinceLast"][value] for value in made.events[0, :, 2]]
+    if None in starts:
+        starts[starts.index(None) :] = [np.nan] * (STEPS - starts.index(None))
+    np.testing.assert_allclose(made.hours[0], np.cumsum(starts) * 2**0.5 / 3600)
+
+
+@pytest.mark.parametrize("hours", [0, 4.5, 1000, -24 * 20, np.nan])
+def test_hours_are_counted_by_the_date_that_is_nearest(hours):
+    log = small_log()
+    origin, event = 500, np.zeros((1, 1, 17), int)
+    if hours == hours:
+        then = pd.Timestamp(log.time[origin]) + pd.Timedelta(hours=hours)
+        event[..., 9:13] = (then.month, then.day, then.hour + 1, then.minute + 1)
+    assert (pd.Timestamp(log.time[origin]) + pd.Timedelta(days=-20)).year == 2020
+    assert count_hours(log, origin, event)[0, 0] == pytest.approx(hours, nan_ok=True)
+
+
+def test_a_clock_of_another_time_is_none():
+    log = small_log()
+    log.table[:, 9:13] = log.table[:, 13:17]
+    assert count_hours(log, 500, log.table[None, 501:503]) is None
+
+
+def test_rows_are_few_and_the_rest_share_one():
+    log, c = small_log(), 3
+    log.vocabularies["LocationRecordId"] = [None, *(f"site {i}" for i in range(1, 31))]
+    shown = np.array([*range(1, 15), *range(3, 15), 0, 99])
+    names, rows = pick_rows(log, c, shown)
+    assert names == [*(f"site {i}" for i in range(3, 15)), "another", "unknown"]
+    assert rows[[3, 14, 1, 99, 0]].tolist() == [0, 11, 12, 12, 13]
+    assert pick_rows(log, c, np.array([2, 2]))[0] == ["site 2"]
+    assert pick_rows(log, 0, np.array([1]))[0] == list(EVENT_TYPES)
+
+
 # -- a run under way
 
 
@@ -1062,6 +1391,19 @@ def test_unkind_names_in_the_attention_explorer():
         for cell in row
     }
     assert any("<script>" in cell for cell in shown)  # such values are among them
+
+
+@LOOKS
+def test_unkind_names_in_the_forecast_explorer():
+    run = unkind_run()
+    windows = run.data.windows[TEST]
+    explorer = ForecastExplorer(run.model, windows, windows.origins[::9])
+    for name in UNKIND:
+        explorer.category.value = name
+        assert_only_names(explorer)
+        assert name in Tags(explorer.events.value).text
+    cells = {widgets.value_name(run.data.log, 0, value) for value in range(1, 13)}
+    assert any(cell in Tags(explorer.events.value).text for cell in cells if "<" in cell)
 
 
 @LOOKS
