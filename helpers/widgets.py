@@ -686,7 +686,7 @@ WAYS = ("samples", "beam", "greedy")
 MOST_FUTURES = 200
 LAST = 8  # events up to the origin that are shown
 MOST_ROWS = 12  # of the picture, a value each
-COLUMNS = 6  # of the table, a category each
+COLUMNS = 4  # of the table, a category each
 CLOCK = ("Month", "Day", "Hour", "Minute")
 UNITS = {"days": 24, "hours": 1, "minutes": 1 / 60, "seconds": 1 / 3600}  # in hours
 
@@ -1115,7 +1115,9 @@ class ForecastExplorer(_Shell):
 
     @staticmethod
     def _tell_time(time: np.datetime64) -> str:
-        return "" if np.isnat(time) else pd.Timestamp(time).strftime("%a %d %b %H:%M")
+        return (
+            "" if np.isnat(time) else pd.Timestamp(time).strftime("%a\u00a0%d\u00a0%b\u00a0%H:%M")
+        )
 
 
 # -- a run under way
