@@ -382,6 +382,105 @@ def test_training_goes_as_the_stored_run_went(run):
     assert json.loads(json.dumps(identify(anew))) == json.loads(json.dumps(identify(run)))
 
 
+# -- what it is good for
+
+GRADES = pd.read_csv(DATA / "grades.csv")
+# A table of the card by its first heads: use, and for each column (case, measure), or, where the
+# first column tells the case, (case, who, measure) with the first column's word in the place of {}.
+GRADED = {
+    "drawn by": ("events", [("{}", "network", "cannot happen"), ("{}", "chain", "cannot happen")]),
+    "of the next shift": (
+        "hours",
+        [
+            ("next shift", "{}", measure)
+            for measure in ("crps", "covered_50", "covered_90", "width_50", "width_90")
+        ],
+    ),
+    "crps, hours": (
+        "hours",
+        [
+            (f"{by}, {day}", "{}", "crps")
+            for by in ("site", "project")
+            for day in ("today", "tomorrow")
+        ],
+    ),
+    "picked by": (
+        "states",
+        [("substitute", "{}", "minute"), ("substitute", "{}", "keys")],
+    ),
+    "habit, in its own state": (
+        "states",
+        [
+            ("habit of {}", "state of {}", measure)
+            for measure in ("accuracy", "reader_accuracy", "loss", "reader_loss")
+        ],
+    ),
+    "ranked by": (
+        "odd events",
+        [
+            ("odd: 1.0%", "{}", "all"),
+            ("odd: 0.2%", "{}", "all"),
+            ("odd: 1.0%", "{}", "a manager who is not in charge"),
+            ("odd: 1.0%", "{}", "a shift at the wrong hour"),
+        ],
+    ),
+    "another key": (
+        "what if",
+        [
+            ("{}", "model", "as it was"),
+            ("{}", "model", "changed"),
+            ("{}", "model, forecast left as it was", "changed"),
+            ("{}", "exact reader", "changed"),
+            ("{}", "guessing", "changed"),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("first", GRADED)
+def test_the_card_shows_the_stored_grades(first):
+    use, columns = GRADED[first]
+    of_use = GRADES[GRADES["use"] == use].set_index(["case", "who", "measure"])["value"]
+    rows = table(CARD, first)
+    assert len(rows) >= 2
+    for word, *cells in rows:
+        assert len(cells) == len(columns)
+        for cell, place in zip(cells, columns):
+            stored = float(of_use[tuple(name.format(word) for name in place)])
+            assert cell == f"{stored:.{len(cell.split('.')[1])}f}", (word, place)
+
+
+def test_what_the_card_says_of_the_grades_is_so():
+    def find(use, case, who, measure):
+        return GRADES.set_index(["use", "case", "who", "measure"]).loc[(use, case, who, measure)]
+
+    said = re.search(r"whole event from ([\d.]+) to ([\d.]+) nats", CARD)
+    for who, number in zip(("network", "chain"), said.groups()):
+        loss = find("events", "next 20 events", who, "-ln p of an event")["value"]
+        assert f"{loss:.2f}" == number
+    for by in ("site", "project"):
+        crps = {who: find("hours", f"{by}, today", who, "crps") for who in ("model", "table")}
+        assert crps["table"]["value"] < crps["model"]["value"]
+        for who in crps:  # tomorrow, within three standard errors of the simulator
+            behind = find("hours", f"{by}, tomorrow", who, "behind the simulator")
+            assert abs(behind["value"]) < 3 * behind["error"]
+    kinds = ["a colleague's badge", "a site where nobody is that day", "hours doubled"]
+    for who in ("network", "chain", "table"):
+        for kind in kinds:
+            grade = find("odd events", "odd: 1.0%", f"{who}, one category", kind)["value"]
+            assert round(grade, 2) >= 0.99
+
+
+def test_the_card_shows_the_stored_suffixes():
+    stored = pd.read_csv(DATA / "suffixes.csv").set_index(["log", "who", "way"])
+    rows = table(CARD, "log \\| who")
+    assert len(rows) == 2 * len(stored.index.unique("log"))
+    for log, who, *cells, hours in rows:
+        for cell, way in zip(cells, ("greedy", "beam", "sample", "medoid")):
+            assert cell == f"{stored.loc[(log, who, way), 'similarity']:.3f}"
+        assert hours == f"{stored.loc[(log, who, 'median'), 'hours']:.1f}"
+
+
 # -- public logs
 
 
