@@ -29,12 +29,13 @@ from torch import nn
 
 from helpers.events import PART_NAMES, TEST, TRAIN, VALIDATION, Log
 from helpers.model import MultiStreamModel
-from helpers.reader import Draws, believe, find_draws
+from helpers.reader import Draws, find_draws
 from helpers.schema import CATEGORY_NAMES
 from helpers.support.errors import InputError
 from helpers.support.reports import standard_error
 from helpers.support.watching import evaluating
 from helpers.uses.futures import APPROVED, Habits, list_values
+from helpers.uses.odd_events import believe_of
 from helpers.windows import Windows, pick_evenly
 from helpers.world import HABITS, KEYS
 
@@ -160,13 +161,9 @@ def believe_now(
     source: the stream whose histories, ending at the origins, are read
     now: (N,) events that are drawn at the time in question, such as those that follow the origins
     """
-    shown = draws.shown[windows.history_index(origins)[:, find_stream(windows.log, source)]]
-    key = windows.log.table[origins, CATEGORY_NAMES.index(KEYS[stream])][:, None]
-    shown[(draws.key[shown] != key) | (key == 0)] = -1
-    shown.sort(1)  # each draw once, in the order of time
-    shown[:, 1:][shown[:, 1:] == shown[:, :-1]] = -1
-    shown.sort(1)
-    return believe(shown, now, draws, HABITS[stream])
+    known = windows.history_index(origins)[:, find_stream(windows.log, source)]  # (N, T)
+    key = windows.log.table[origins, CATEGORY_NAMES.index(KEYS[stream])]
+    return believe_of(known, key, now, draws, HABITS[stream])
 
 
 # -- substitutes
