@@ -29,17 +29,17 @@ LOGS = {
         ["Resource"],
         {"tgt_seq_len": 12, "epochs": 12},
     ),
-    "bpic2013_incidents": (
-        ("case", "activity", "timestamp"),
-        {"activity": 16, "resource": 1500, "Att1": 6, "Att2": 700, "Att5": 30, "Att7": 40},
-        ["resource", "Att2"],
-        {"tgt_seq_len": 20, "epochs": 12},
-    ),
     "bpic2020_rfp": (
         ("case", "activity", "timestamp"),
         {"activity": 24, "resource": 4, "Role": 10, "Org": 40},
         ["Org"],
         {"tgt_seq_len": 12, "epochs": 12},
+    ),
+    "bpic2013_incidents": (
+        ("case", "activity", "timestamp"),
+        {"activity": 16, "resource": 1500, "Att1": 6, "Att2": 700, "Att5": 30, "Att7": 40},
+        ["resource", "Att2"],
+        {"tgt_seq_len": 20, "epochs": 12},
     ),
 }
 FOLDS = {"by": "fold", "train": ["1", "2"], "validation": 0.1, "test": ["0"]}
