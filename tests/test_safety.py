@@ -16,6 +16,7 @@ import psutil
 import pytest
 from small import command, write_config
 
+from helpers.__main__ import COMMANDS
 from helpers.support.errors import InputError
 from helpers.training import load_data, read_config
 
@@ -275,9 +276,7 @@ def lab(tmp_path_factory):
 
     No browser, a port of its own, and root in a container.
     """
-    (recipe,) = re.findall(
-        r"(?m)^lab:.*\n\t\$\(BIN\)/jupyter (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8")
-    )
+    (recipe,) = COMMANDS["lab"][1]
     folder = tmp_path_factory.mktemp("jupyter")
     own = {
         f"JUPYTER_{kind}_DIR": str(folder / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")
@@ -296,7 +295,7 @@ def lab(tmp_path_factory):
     ]
     with open(folder / "lab.log", "wb") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "jupyter", *recipe.split(), *options],
+            [sys.executable, "-m", *recipe.split(), *options],
             cwd=ROOT,
             env=environment,
             stdout=log,
