@@ -103,7 +103,7 @@ def test_an_environment_older_than_its_pins_or_not_finished_is_built_anew(projec
 def test_a_command_stops_at_what_fails_and_passes_its_status_on(project):
     ended = start(project, "test")  # the first thing that it runs finds no folder of tests
     said, errors = ended.communicate(timeout=300)
-    assert ended.returncode == 2 and "No such file" in errors
+    assert ended.returncode == 2 and "No such file" in said + errors
     assert "pytest" not in said + errors
 
 

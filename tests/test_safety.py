@@ -70,9 +70,10 @@ ENDINGS_REFUSED = (
     "import_module",
     "init_process_group",
 )
-WORKERS = (
-    "workers.py: init_process_group in join_workers"  # to meet the others, where torchrun asks
-)
+ALLOWED = {
+    "workers.py: init_process_group in join_workers",  # to meet the others, where torchrun asks
+    "__main__.py: subprocess",  # the environment's own Python, with the commands that stand there
+}
 
 
 def dotted(node: ast.AST) -> str:
@@ -133,7 +134,7 @@ def test_no_module_runs_code_from_data_or_opens_a_connection(path):
     assert [
         what
         for each in unsafe(path.read_text(encoding="utf-8"))
-        if (what := f"{path.name}: {each}") != WORKERS
+        if (what := f"{path.name}: {each}") not in ALLOWED
     ] == []
 
 
