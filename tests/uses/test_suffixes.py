@@ -110,6 +110,19 @@ def test_ends_are_not_added_twice_nor_by_columns_that_are_not_there():
     refused(lambda: add_ends(ended, "case", "what", "when"), "END already", start="log: ")
 
 
+def test_the_last_event_is_the_last_in_time_however_it_is_written():
+    cases = make_cases()
+    cases["when"] = ["2024-01-01T08:00+05:00", "2024-1-3", "2024-01-02", "2024-01-01T04:00Z"] + [
+        "2024"
+    ]
+    ended = add_ends(cases, "case", "what", "when")
+    assert ended["when"][len(cases) :].tolist() == ["2024-1-3", "2024-01-01T04:00Z", "2024"]
+    cases["when"] = ["01.02.2024", "02.01.2024", "03.01.2024", "02.02.2024", "01.01.2024"]
+    refused(
+        lambda: add_ends(cases, "case", "what", "when"), "year first", start="log: column 'when'"
+    )
+
+
 def test_a_log_without_ends_is_refused():
     log = random_log()
     log.vocabularies = {"kind": [None, "a", "b", "c"]}
@@ -165,6 +178,8 @@ def test_a_future_is_cut_at_its_first_end_or_at_the_horizon():
     read = read_suffixes(log, np.array([0]), futures)
     assert read.kinds == [[[1], [], [1, 2, 1, 2]]]
     assert read.ended.tolist() == [[True, True, False]]
+    for false in (futures[:, :, :0], futures[..., :5], futures[0], futures.repeat(2, 0)):
+        refused(lambda: read_suffixes(log, np.array([0]), false), start="futures must be")
 
 
 def test_hours_go_to_the_nearest_year_and_never_back():
@@ -313,5 +328,7 @@ def test_grades_of_greedy_are_means_over_the_prefixes(graded):
 def test_fewer_steps_see_fewer_ends(graded):
     windows, models, table = graded
     short = grade_suffixes({"a": models["a"]}, windows, prefixes=70, samples=6, steps=2)
+    for name, count in (("prefixes", 0), ("prefixes", 1.5), ("steps", 0), ("steps", 6)):
+        refused(lambda: grade_suffixes(models, windows, **{name: count}), count, start=f"{name}: ")
     assert short["no_end"][0] > table["no_end"][0]
     assert short["similarity"][0] < 1
