@@ -1,10 +1,12 @@
-"""What cannot work, refused before it is tried: mappings, configurations, origins.
+"""What cannot work, refused before it is tried: mappings, configurations, origins, counts.
 
 `check_...` are validators of the settings in `helpers.schema` and `helpers.training`: each gives
 back what it was given, or raises what pydantic takes for a complaint.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -103,3 +105,26 @@ def refuse_strangers(origins: np.ndarray, known: np.ndarray, part: str) -> None:
             f"origins: event {strangers[0]} begins no window of the {part} part; take some of "
             f"this part's `origins`"
         )
+
+
+def check_count(name: str, count, most: float = math.inf, why: str = "") -> None:
+    """Refuses what is no whole number from 1 to `most`; why: what that is, ", all there are"."""
+    if not (isinstance(count, (int, np.integer)) and 1 <= count <= most):
+        reach = "of at least 1" if most == math.inf else f"from 1 to {most}{why}"
+        raise InputError(f"{name}: must be a whole number {reach}, found {count}")
+
+
+def check_events(events, among: int) -> np.ndarray:
+    """Numbers of so many events, as an array; an InputError names one that is none, or says that
+    there are none.
+    """
+    events = np.asarray(events)
+    if not events.size:
+        raise InputError("events: there are none; give the number of at least one")
+    whole = np.issubdtype(events.dtype, np.integer)
+    strangers = events[(events < 0) | (events >= among)] if whole else events.ravel()
+    if len(strangers):
+        raise InputError(
+            f"event {strangers[0]}: is not in the log; its events have the numbers 0 to {among - 1}"
+        )
+    return events

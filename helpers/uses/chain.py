@@ -43,6 +43,8 @@ class Chain(nn.Module):
 
     def __init__(self, network: nn.Module):
         super().__init__()
+        if isinstance(network, Chain):
+            raise InputError("network: is a chain already; give the network that it is of")
         self.network, self.sizes = network, network.sizes
         self.values = nn.Embedding(sum(self.sizes), RANK)  # category c begins at row first[c]
         self.heads = nn.Linear(RANK, sum(self.sizes), bias=False)

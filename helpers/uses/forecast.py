@@ -22,11 +22,14 @@ from torch import Tensor, nn
 from helpers.losses import category_losses
 from helpers.model import MultiStreamModel
 from helpers.support.errors import InputError
+from helpers.support.machine import MOST_NUMBERS
+from helpers.support.refusals import check_count
 from helpers.support.watching import evaluating
 from helpers.uses.chain import Chain
 from helpers.windows import Batch
 
 ROOM, LEAST = 2**24, 2**14  # numbers that futures take at a time, and that one takes at least
+TINY = 1e-30  # of what is less float32 makes 0
 
 
 def roll_out(model: nn.Module, batch: Batch, steps: int | None = None) -> Tensor:
@@ -57,12 +60,12 @@ def sample(
     top_p: of each category the fewest, likeliest values are drawn that have this share of the
         probability together (nucleus sampling, Holtzman et al. 2020)
     """
-    if samples < 1:
-        raise InputError(f"samples: must be at least 1, found {samples}")
+    check_count("samples", samples)
     if not 0 < temperature < math.inf:
         raise InputError(f"temperature: must be above 0 and finite, found {temperature}")
     if not 0 < top_p <= 1:
         raise InputError(f"top_p: must be above 0 and at most 1, found {top_p}")
+    temperature, top_p = max(temperature, TINY), max(top_p, TINY)
 
     def draw(logits: Tensor) -> Tensor:  # (B, N, size) -> (B, N)
         p = ((logits - logits.amax(-1, keepdim=True)) / temperature).softmax(-1)
@@ -87,11 +90,9 @@ def beam_search(
 
     width: so many futures, W, go on at each step; one alone is the greedy one
     """
-    steps, sizes = check(model, batch, steps), model.sizes
-    if not 1 <= width <= math.prod(sizes):
-        raise InputError(
-            f"width: must be 1 to {math.prod(sizes)}, as many as events are possible, found {width}"
-        )
+    steps = check(model, batch, steps)
+    check_count("width", width, math.prod(model.sizes), ", as many as events are possible")
+    check_room("width", batch, width, steps)
     with evaluating(model):
         read, futures = make_reader(model, batch), batch.given[:, None, :1]
         log_p = torch.zeros(len(futures), 1, device=futures.device)  # (B, W)
@@ -138,13 +139,18 @@ def log_probability(model: nn.Module, batch: Batch, events: Tensor) -> Tensor:
     By a chain it is that of the value given those before it in its event. By either the sum over
     an event is ln p of the event, and the sum over all that of the future.
     """
-    futures = events if events.dim() == 4 else events[:, None]
-    if (len(futures), futures.shape[-1]) != (len(batch.given), len(model.sizes)):
+    futures, sizes = events, torch.tensor(model.sizes, device=events.device)
+    if events.dim() == 3:
+        futures = events[:, None]
+    if futures.dim() != 4 or futures.shape[::3] != (len(batch.given), len(sizes)):
         raise InputError(
-            f"events: must be of {len(batch.given)} windows and {len(model.sizes)} categories, "
+            f"events: must be of {len(batch.given)} windows and {len(sizes)} categories, "
             f"found {tuple(events.shape)}"
         )
+    check_count("futures", futures.shape[1])
     steps = check(model, batch, futures.shape[2])
+    if events.is_floating_point() or ((futures < 0) | (futures >= sizes)).any():
+        raise InputError("events: must be integers, each from 0 and below its category's size")
     with evaluating(model):
         origin = batch.given[:, None, :1].expand(-1, futures.shape[1], -1, -1)
         given = torch.cat([origin, futures[:, :, :-1]], 2)
@@ -163,6 +169,7 @@ def follow(
     choose: from a category's logits, (B, N, size), to its values, (B, N)
     """
     steps, found = check(model, batch, steps), []
+    check_room("samples", batch, count, steps)
     at_once = max(1, ROOM // (len(batch.given) * max(LEAST, steps * sum(model.sizes))))
     with evaluating(model):
         read = make_reader(model, batch)
@@ -197,6 +204,8 @@ def make_reader(model: nn.Module, batch: Batch) -> Callable[..., Tensor]:
         else:
             many = Batch(*(tensor.repeat_interleave(N, 0) for tensor in batch))
             logits = model(many._replace(given=given))[:, -steps:]
+        if logits.isnan().any():
+            raise InputError("model: what it says is no number; train it anew, at a lower rate")
         return logits.float().unflatten(0, futures.shape[:2])
 
     return read
@@ -208,10 +217,19 @@ def check(model: nn.Module, batch: Batch, steps: int | None) -> int:
     networks = [one for one in model.modules() if isinstance(one, MultiStreamModel)]
     positions = [len(one.embedding.position) - one.origin for one in networks]
     most = min(positions, default=batch.given.shape[1])
-    if not 1 <= steps <= most:
-        raise InputError(f"steps: must be 1 to {most}, the network's horizon, found {steps}")
+    check_count("steps", steps, most, ", the network's horizon")
     if not len(batch.given):
         raise InputError("batch: has no windows; give at least one origin")
     if not batch.known[:, :, -1].all():
         raise InputError("batch: a history must end at its origin; take it from `Windows.batch`")
     return steps
+
+
+def check_room(name: str, batch: Batch, count: int, steps: int) -> None:
+    """Refuses so many futures of each window that they need more than 8 GB; name: whose number."""
+    numbers = batch.given[:, 0].numel() * count * steps
+    if numbers > MOST_NUMBERS:
+        raise InputError(
+            f"{name}: {count} futures of each window would take {4e-9 * numbers:.3g} GB; ask for "
+            f"fewer, or of fewer windows at a time"
+        )

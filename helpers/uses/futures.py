@@ -27,6 +27,7 @@ from helpers.schema import CATEGORY_NAMES
 from helpers.support.baselines import find_before
 from helpers.support.errors import InputError
 from helpers.support.files import DATA, read_beside
+from helpers.support.refusals import check_count, check_events
 from helpers.world import (
     HABITS,
     KEYS,
@@ -80,7 +81,8 @@ class Habits:
 
         They are constant within an hour. An InputError says that the log has no such time.
         """
-        hour = int((time - np.datetime64(self.workplace.start)) // np.timedelta64(1, "h"))
+        hours = (time - np.datetime64(self.workplace.start)) / np.timedelta64(1, "h")
+        hour = -1 if np.isnan(hours) else math.floor(hours)  # NaT is no time
         if hour not in self.hours:
             raise InputError(f"time: no habit is known of {time}; take the time of an event")
         now = iter(self.values[min(hour, len(self.values) - 1)].tolist())
@@ -139,8 +141,9 @@ def encode(log: Log, events: list[dict]) -> np.ndarray:
 def last_event(log: Log, event: int) -> dict:
     """The simulator's own event, as `next_outcomes` takes it, of an event's number in the log.
 
-    An InputError says that the log does not show all of it.
+    An InputError says that the log does not have it, or does not show all of it.
     """
+    check_events(event, len(log))
     if log.unseen[event].any():
         name = CATEGORY_NAMES[int(log.unseen[event].argmax())]
         raise InputError(
@@ -201,8 +204,8 @@ def draw_futures(
     A forecast with these probabilities is the best that there can be for one who knows the habits
     at the origin. An InputError says that there is nothing to draw.
     """
-    if steps < 1 or samples < 1:
-        raise InputError(f"steps and samples must be at least 1, found {steps} and {samples}")
+    check_count("steps", steps)
+    check_count("samples", samples)
     events = []
     for _ in range(samples):
         now, drifting = last, Drifting(causes, find_hour(last), rng)
@@ -302,9 +305,24 @@ def check_futures(futures: np.ndarray, count: int) -> None:
     shape = futures.shape
     if len(shape) != 4 or (shape[0], shape[-1]) != (count, len(CATEGORY_NAMES)):
         raise InputError(f"futures must be of shape {wanted}, found {shape}")
+    if not np.issubdtype(futures.dtype, np.integer):
+        raise InputError(f"futures must be integers, found {futures.dtype}")
 
 
 # -- how good a forecast is
+
+
+def check_samples(samples: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both as arrays; an InputError says that they don't fit, or that one holds no number."""
+    samples, truth = np.asarray(samples), np.asarray(truth)
+    if not samples.size or samples.shape[1:] != truth.shape:
+        raise InputError(
+            f"samples: must be of shape (S, ...) for truths of shape (...), one at least of each, "
+            f"found {samples.shape} for {truth.shape}"
+        )
+    if np.isnan(samples).any() or np.isnan(truth).any():
+        raise InputError("samples and truth must be numbers, found NaN; leave its place out")
+    return samples, truth
 
 
 def crps(samples: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -317,6 +335,7 @@ def crps(samples: np.ndarray, truth: np.ndarray) -> np.ndarray:
     the score of the samples, not of what they were drawn from: that one's is lower by
     E|X - X'| / (2 S), so compare forecasts of as many samples.
     """
+    samples, truth = check_samples(samples, truth)
     ordered, count = np.sort(samples, axis=0).astype(float), len(samples)
     # In order, the i-th sample is the greater one of i - 1 pairs, and the lesser one of S - i.
     weights = 2 * np.arange(1, count + 1) - count - 1
@@ -334,6 +353,7 @@ def pit(samples: np.ndarray, truth: np.ndarray, rng: np.random.Generator) -> np.
     more, so that the values are exactly even where it is of the samples' kind, however few those
     are. A histogram like a U says that forecasts are too narrow, one like a hill too wide.
     """
+    samples, truth = check_samples(samples, truth)
     below, equal = (samples < truth).sum(0), (samples == truth).sum(0)
     return (below + rng.random(below.shape) * (equal + 1)) / (len(samples) + 1)
 
@@ -347,11 +367,18 @@ def coverage(samples: np.ndarray, truth: np.ndarray, share: float) -> float:
     exceed, to the one of (1 + share) / 2, both included. Where many values are equal it holds more
     than `share`, and so may a good forecast's coverage; `pit` is not so coarse.
     """
+    samples, truth = check_samples(samples, truth)
+    low, high = find_interval(samples, share)
+    return float(((low <= truth) & (truth <= high)).mean())
+
+
+def find_interval(samples: np.ndarray, share: float) -> np.ndarray:
+    """The ends of the central interval that holds so many of the samples, (S, ...): (2, ...)."""
     if not 0 < share < 1:
         raise InputError(f"share must be above 0 and below 1, found {share}")
-    edges = [(1 - share) / 2, (1 + share) / 2]
-    low, high = np.quantile(samples, edges, axis=0, method="inverted_cdf")
-    return float(((low <= truth) & (truth <= high)).mean())
+    # Rounded, or else the 0.025 of 0.95 is a little more, and one of 40 samples is not enough.
+    edges = np.round([(1 - share) / 2, (1 + share) / 2], 12)
+    return np.quantile(samples, edges, axis=0, method="inverted_cdf")
 
 
 def paid_hours(
@@ -369,9 +396,7 @@ def paid_hours(
     """
     futures, values = np.asarray(futures), list_values(log)
     check_futures(futures, len(futures))
-    names, size = CATEGORY_NAMES, {one.name: one.size for one in log.categories}
-    if category not in names:
-        raise InputError(f"category: there is no '{category}'; it must be of {', '.join(names)}")
+    names, size = CATEGORY_NAMES, find_size(log, category)
     column = {name: futures[..., place] for place, name in enumerate(names)}
     ends = np.isin(column["EventType"], [values[0].index(kind) for kind in APPROVED])
     counts = ends.copy()
@@ -383,9 +408,17 @@ def paid_hours(
         counts &= np.isin(100 * month + day, wanted)
     _, sample, _ = counts.nonzero()
     quarters = np.array([0, *values[names.index("HoursWorked")][1:]])
-    paid = np.zeros((futures.shape[1], size[category]))
+    paid = np.zeros((futures.shape[1], size))
     np.add.at(paid, (sample, column[category][counts]), quarters[column["HoursWorked"][counts]] / 4)
     return paid
+
+
+def find_size(log: Log, category: str) -> int:
+    """The size of a category; an InputError says that the log has none of this name."""
+    sizes = {one.name: one.size for one in log.categories}
+    if category not in sizes:
+        raise InputError(f"category: there is no '{category}'; it must be of {', '.join(sizes)}")
+    return sizes[category]
 
 
 # -- odd events
@@ -466,8 +499,9 @@ def true_scores(
     expected: (E,) nats, the mean of the score over all that could have come instead: a plan, which
         is drawn by lot, always scores high. What is above the mean is odd; what is high need not be
 
-    An InputError names an event that none comes before.
+    An InputError names an event that none comes before, or that the log has not.
     """
+    events = check_events(events, len(log))
     values, before = list_values(log), find_before(log.sequence)
     scores, expected = np.zeros((2, len(events)))
     for place, event in enumerate(events):

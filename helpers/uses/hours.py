@@ -24,6 +24,7 @@ from torch import nn
 from helpers.events import Log
 from helpers.schema import CATEGORY_NAMES
 from helpers.support.errors import InputError
+from helpers.support.refusals import check_count
 from helpers.uses.forecast import sample
 from helpers.uses.futures import (
     APPROVED,
@@ -31,6 +32,8 @@ from helpers.uses.futures import (
     coverage,
     crps,
     draw_futures,
+    find_interval,
+    find_size,
     last_event,
     list_values,
     paid_hours,
@@ -183,14 +186,14 @@ def pick_apart(windows: Windows, most: int) -> np.ndarray:
     Targets that overlap would count one surprise several times. An InputError says that no origin
     has as many events after it.
     """
+    check_count("origins", most)
     log, kept = windows.log, []
     origins = windows.origins[windows.count(windows.origins).all(1).numpy()]
     for who in np.unique(log.sequence[origins]):
         kept.append(origins[log.sequence[origins] == who][:: windows.tgt_seq_len])
-    if not kept or most < 1:
+    if not kept:
         raise InputError(
-            f"origins: {most} were asked for, of those that {windows.tgt_seq_len} events follow "
-            f"there are {len(origins)}; ask for at least one, of a longer log"
+            f"origins: none has {windows.tgt_seq_len} events after it; give a longer log"
         )
     return pick_evenly(np.sort(np.concatenate(kept)), most)
 
@@ -209,12 +212,9 @@ def forecast_shifts(
     Of 19, 39 or 99 samples `coverage` is 50 and 90 % where a forecast is right, and of other
     numbers a little more or less. An InputError says that an origin has not enough events after it.
     """
+    most = windows.tgt_seq_len // SHIFT
+    check_count("shifts", shifts, most, f", {SHIFT} steps of the horizon for each")
     steps = SHIFT * shifts
-    if not 1 <= steps <= windows.tgt_seq_len:
-        raise InputError(
-            f"shifts: must be at least 1, and {SHIFT} steps for each at most the horizon, "
-            f"{windows.tgt_seq_len}, found {shifts}"
-        )
     batch = windows.batch(origins)
     if not batch.counted[:, :steps].all():
         few = origins[int((~batch.counted[:, :steps].all(1)).nonzero()[0, 0])]
@@ -244,8 +244,7 @@ def grade_calibration(forecasts: dict[str, np.ndarray], truth: np.ndarray) -> pd
             error = np.sqrt(covered * (1 - covered)) / root
             rows.append((who, f"covered_{share * 100:.0f}", covered, error))
         for share in SHARES:
-            edges = [(1 - share) / 2, (1 + share) / 2]
-            low, high = np.quantile(samples, edges, axis=0, method="inverted_cdf")
+            low, high = find_interval(samples, share)
             width = high - low
             rows.append((who, f"width_{share * 100:.0f}", width.mean(), width.std() / root))
     return pd.DataFrame(rows, columns=["who", "measure", "value", "error"])
@@ -311,9 +310,12 @@ def recall_hours(
     Good for a rival: no network is worth its trouble that is not better. For the moment's own day
     each shift that is under way has the hours of one of the last `RECENT_SHIFTS` at its site, drawn
     by lot, or its own where they are known; a later day is one of the last `RECENT_DAYS`.
+
+    An InputError says that the log has no such category, or no day before the moment's.
     """
-    today = np.datetime64(moment, "D")
-    size = {one.name: one.size for one in log.categories}[category]
+    today, size = np.datetime64(moment, "D"), find_size(log, category)
+    if log.time[0] >= today:
+        raise InputError(f"moment {moment}: the log has no day before it; take a later one")
     if day > today:
         first = max(np.searchsorted(log.time, today - np.timedelta64(RECENT_DAYS, "D")), 0)
         past = [
@@ -358,14 +360,16 @@ def forecast_hours(
     and so on: what they have in common beside the past, a habit that changes, is not in it.
     """
     log, rng = windows.log, np.random.default_rng(seed)
-    if not 1 <= days <= windows.tgt_seq_len // SHIFT:
-        raise InputError(
-            f"days: must be 1 to {windows.tgt_seq_len // SHIFT}, as many as {SHIFT} steps each of "
-            f"the horizon reach to the end of, found {days}"
-        )
+    most = windows.tgt_seq_len // SHIFT
+    check_count("days", days, most, f", {SHIFT} steps of the horizon for each")
     today = np.datetime64(moment, "D")
     if today + np.timedelta64(days, "D") > log.time[log.part == windows.part][-1]:
         raise InputError(f"moment {moment}: the log ends before day {days}; take an earlier moment")
+    week = today - np.arange(1, 8)
+    if week[-1] < log.time[0].astype("datetime64[D]"):
+        raise InputError(
+            f"moment {moment}: the log begins less than a week before; take a later one"
+        )
     origins = find_last(windows, moment)
     futures = {
         who: keep_fitting(log, drawn, moment, rng)
@@ -373,7 +377,6 @@ def forecast_hours(
             model, windows, habits, origins, samples, SHIFT * days, seed
         ).items()
     }
-    week = today - np.arange(1, 8)
     found = {}
     for by, category in PAYERS.items():
         past = np.mean([still_paid(log, category, one, one) for one in week], 0)
@@ -409,6 +412,7 @@ def grade_hours(
     more: its score is its absolute error, and what it lacks of the others' is what a distribution
     is worth. That it is paid for being no distribution is fair; no correction would be.
     """
+    check_count("moments", len(moments))
     rows = []
     for moment in moments:
         told = forecast_hours(model, windows, habits, moment, samples, days, seed)

@@ -29,6 +29,7 @@ from helpers.losses import category_losses
 from helpers.reader import Draws, believe, find_draws
 from helpers.support.baselines import Table, find_before
 from helpers.support.errors import InputError
+from helpers.support.refusals import check_count, check_events
 from helpers.support.watching import evaluating
 from helpers.uses.chain import Chain
 from helpers.uses.forecast import make_reader
@@ -58,13 +59,13 @@ def pick_events(
     """
     follows = windows.target_index(windows.origins)[:, 0]
     odd, others = follows[kinds[follows] > 0], follows[kinds[follows] == 0]
-    if not 1 <= clean <= len(others):
-        raise InputError(f"clean: must be 1 to {len(others)}, the events there are, found {clean}")
+    check_count("clean", clean, len(others), ", the events that there are")
     return np.sort(np.concatenate([odd, rng.choice(others, clean, replace=False)]))
 
 
 def find_origins(log: Log, events: np.ndarray) -> np.ndarray:
-    """The event before each; an InputError names one that has none."""
+    """The event before each; an InputError names one that has none, or that the log has not."""
+    events = check_events(events, len(log))
     before = find_before(log.sequence)[events]
     if (before < 0).any():
         raise InputError(
@@ -87,7 +88,7 @@ def network_scores(
 
     An InputError names an event that follows no origin of the windows.
     """
-    found = []
+    found, events = [], check_events(events, len(windows.log))
     with evaluating(model):
         for some in np.split(events, range(BATCH, len(events), BATCH)):
             batch = windows.batch(find_origins(windows.log, some))
@@ -221,6 +222,13 @@ def grade_odd_events(
     they were; for all kinds together; and the share of odd ones among the `top` highest, which is
     what somebody finds who has time to look at so many.
     """
+    check_count("rankings", len(rankings))
+    for who, ranking in rankings.items():
+        if np.shape(ranking) != np.shape(kinds) or not np.isfinite(ranking).all():
+            raise InputError(
+                f"rankings: that of {who} must be a finite number for each of {len(kinds)} events"
+            )
+    check_count("top", top)
     clean = np.flatnonzero(kinds == 0)
     odd = {name: np.flatnonzero(kinds == k) for k, name in enumerate(PLANTED, 1)}
     if not 0 < rate < 1:
@@ -228,6 +236,7 @@ def grade_odd_events(
     if missing := [name for name, events in odd.items() if not len(events)]:
         raise InputError(f"kinds: none of '{missing[0]}' was planted; plant at a higher rate")
     each = round(rate / (1 - rate) * len(clean) / len(odd))
+    check_count("draws", draws)
     if each < 1 or draws < 2:
         raise InputError(
             f"at rate {rate} {len(clean)} events have {each} of each kind, in {draws} draws; "

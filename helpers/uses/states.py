@@ -32,6 +32,7 @@ from helpers.model import MultiStreamModel
 from helpers.reader import Draws, find_draws
 from helpers.schema import CATEGORY_NAMES
 from helpers.support.errors import InputError
+from helpers.support.refusals import check_count, check_events
 from helpers.support.reports import standard_error
 from helpers.support.watching import evaluating
 from helpers.uses.futures import APPROVED, Habits, list_values
@@ -85,8 +86,10 @@ def collect_states(model: nn.Module, windows: Windows, origins: np.ndarray) -> n
 
 def check_histories(windows: Windows, origins: np.ndarray) -> np.ndarray:
     origins = np.asarray(origins)
-    if not len(origins):
+    if not origins.size:
         raise InputError("origins: there are none; give the number of at least one event")
+    if origins.ndim != 1 or not np.issubdtype(origins.dtype, np.integer):
+        raise InputError("origins: must be the numbers of events, one after the other")
     inside = (origins >= 0) & (origins < len(windows.log))
     there = inside & (windows.histories.rank[0, np.where(inside, origins, 0)] >= 0)
     if not there.all():
@@ -107,6 +110,10 @@ def count_values(
     """
     log, origins = windows.log, check_histories(windows, origins)
     names = [category.name for category in log.categories]
+    if missing := [name for name in categories or () if name not in names]:
+        raise InputError(
+            f"categories: there is no '{missing[0]}'; they must be of {', '.join(names)}"
+        )
     chosen = [
         name not in NOT_COUNTED if categories is None else name in categories for name in names
     ]
@@ -135,6 +142,7 @@ def find_habits(log: Log, habits: Habits, origins: np.ndarray) -> dict[str, np.n
 
     A habit's place among its values; -1 where the key is unknown.
     """
+    origins = check_events(origins, len(log))
     known = dict(zip(CATEGORY_NAMES, list_values(log), strict=True))
     hours, of_hour = np.unique(log.time[origins].astype("datetime64[h]"), return_inverse=True)
     causes = [habits.at(hour) for hour in hours]  # constant within an hour
@@ -232,10 +240,9 @@ def pick_nearest(
 
     An InputError says that there are not so many.
     """
-    if not 1 <= neighbours <= len(vectors):
-        raise InputError(
-            f"neighbours: must be 1 to {len(vectors)}, as many as are free, found {neighbours}"
-        )
+    if not len(vectors):
+        raise InputError("neighbours: nobody is free then; take a later shift")
+    check_count("neighbours", neighbours, len(vectors), ", as many as are free")
     nearest = NearestNeighbors(n_neighbors=neighbours).fit(vectors)
     distances, places = nearest.kneighbors(wanted[None])
     return places[0], distances[0]
@@ -260,8 +267,8 @@ def find_substitutes(
     free = find_free(log, [origin])[0]
     free = free[free >= 0]
     stream = find_stream(log, "Recipient")
-    wanted, *states = collect_states(model, windows, np.array([origin, *free]))[:, stream]
-    places, distances = pick_nearest(np.reshape(states, (len(free), -1)), wanted, neighbours)
+    states = collect_states(model, windows, np.array([origin, *free]))[:, stream]
+    places, distances = pick_nearest(states[1:], states[0], neighbours)
     picked, names = free[places], list_values(log)[EMPLOYEE]
     found = pd.DataFrame({"employee": [names[one] for one in log.table[picked, EMPLOYEE]]})
     found["distance"] = distances
@@ -290,13 +297,14 @@ def grade_substitutes(
     many of the five keys are shared in the mean; `minute_error` and `keys_error`, standard errors,
     the weeks being the units, since habits stay for weeks. `shifts`: how many were graded.
     """
+    check_count("shifts", shifts)
+    check_count("neighbours", neighbours)
     log, plans = windows.log, pick_evenly(list_plans(windows), shifts)
     free = find_free(log, plans)
     enough = (free >= 0).sum(1) >= neighbours
-    if shifts < 1 or neighbours < 1 or not enough.any():
+    if not enough.any():
         raise InputError(
-            f"shifts and neighbours must be at least 1, and so many be free at one of the "
-            f"{len(plans)} shifts, found {shifts} and {neighbours}"
+            f"neighbours: at none of {len(plans)} shifts are {neighbours} free; ask for fewer"
         )
     plans, free = plans[enough], free[enough]
     events = np.unique([*plans, *free[free >= 0]])
@@ -373,6 +381,8 @@ def grade_probes(
     penalty, windows   C of the probe; how many test windows have such a key
     """
     wanted = {TRAIN: train, VALIDATION: validation, TEST: test}
+    for name, count in zip(("train", "validation", "test"), wanted.values(), strict=True):
+        check_count(name, count)
     origins = {part: pick_evenly(windows[part].origins, most) for part, most in wanted.items()}
     states = {part: collect_states(model, windows[part], some) for part, some in origins.items()}
     log = windows[TEST].log
@@ -418,6 +428,11 @@ def fit_probe(
     parts: a part -> its vectors, (N, d), and the habits in force, (N,), -1 where there is none
     """
     known = {part: (x[y >= 0], y[y >= 0]) for part, (x, y) in parts.items()}
+    if len(np.unique(known[TRAIN][1])) < 2 or not all(len(y) for _, y in known.values()):
+        raise InputError(
+            "train, validation, test: too few windows to show a habit in each and two in training; "
+            "take more"
+        )
     scaler = StandardScaler().fit(known[TRAIN][0])
     scaled = {part: scaler.transform(x) for part, (x, _) in known.items()}
     best, probe = None, LogisticRegression(max_iter=300, tol=1e-3, warm_start=True)

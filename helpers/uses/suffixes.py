@@ -25,6 +25,7 @@ from helpers.support.baselines import ORDER, CategoryBaseline, find_before, numb
 from helpers.support.durations import find_elapsed
 from helpers.support.errors import InputError
 from helpers.support.mixtures import list_before
+from helpers.support.refusals import check_count
 from helpers.uses.forecast import beam_search, log_probability, roll_out, sample
 from helpers.uses.futures import APPROVED
 from helpers.windows import Batch, Windows, pick_evenly
@@ -70,13 +71,22 @@ def add_ends(log: pd.DataFrame, sequence: str, kind: str, time: str) -> pd.DataF
     still running when the log was taken, and these end too; leave out the last weeks' cases where
     that matters. Read the log anew after it: END is a value of the kind's column like any other.
 
-    An InputError names a column that is missing, or says that the log has such ends.
+    An InputError names a column that is missing or a time that cannot be read so, or says that the
+    log has such ends.
     """
     if missing := [name for name in (sequence, kind, time) if name not in log]:
         raise InputError(f"log: no column '{missing[0]}'; it has {', '.join(map(str, log))}")
     if (log[kind] == END).any():
         raise InputError(f"log: column '{kind}' has an {END} already; each case gets but one")
-    last = log.sort_values(time, kind="stable").drop_duplicates(sequence, keep="last")
+    try:
+        moments = pd.to_datetime(log[time], format="ISO8601", utc=True)
+    except ValueError:
+        raise InputError(
+            f"log: column '{time}' has a time that is not written year first, as 2024-01-31 08:00 "
+            f"is; make times of it before"
+        ) from None
+    in_order = log.iloc[moments.argsort(kind="stable")]
+    last = in_order.drop_duplicates(sequence, keep="last")
     # At the end of the file, since rows of one moment keep its order.
     return pd.concat([log, last.assign(**{kind: END}).sort_index()], ignore_index=True)
 
@@ -151,8 +161,13 @@ def true_suffixes(log: Log, origins: np.ndarray) -> Suffixes:
 
 
 def read_suffixes(log: Log, origins: np.ndarray, futures: np.ndarray) -> Suffixes:
-    """What futures say, (N, S, U, C) integers."""
-    futures = np.asarray(futures)
+    """What futures say, (N, S, U, C) integers, of N origins."""
+    futures, wanted = np.asarray(futures), (len(origins), len(log.categories))
+    if futures.ndim != 4 or futures.shape[::3] != wanted or not futures.shape[2]:
+        raise InputError(
+            f"futures must be of {wanted[0]} origins and {wanted[1]} categories, of one step at "
+            f"least, found {futures.shape}"
+        )
     lengths, U = find_lengths(log, futures), futures.shape[2]
     kinds = [
         [future[:length] for future, length in zip(each, cut, strict=True)]
@@ -328,6 +343,8 @@ def grade_suffixes(
     are, by bins: what it lacks no forecast can have. The true suffix goes on to its end, and the
     true time is the log's.
     """
+    check_count("prefixes", prefixes)
+    check_count("steps", windows.tgt_seq_len if steps is None else steps, windows.tgt_seq_len)
     log = windows.log
     origins = pick_evenly(list_ending(log, windows.origins), prefixes)
     if not len(origins):

@@ -28,6 +28,7 @@ from helpers.events import Log
 from helpers.reader import find_draws
 from helpers.schema import CATEGORY_NAMES
 from helpers.support.errors import InputError
+from helpers.support.refusals import check_events
 from helpers.uses.forecast import log_probability
 from helpers.uses.futures import CALENDAR, Habits, encode, find_hour, last_event, list_values
 from helpers.uses.odd_events import believe_of, spread_draw
@@ -142,11 +143,12 @@ def grade_what_if(
     0 to 1; "changed", the same with the change; "error", the standard error of that.
     """
     find_stream(category)
+    origins = check_events(origins, len(windows.log))
     keys = list_keys(windows.log, origins, category)
     known = set(windows.log.vocabularies[category])
     others = [one for one in habits.causes.keys[category] if one in known]
     changed = [rng.choice([one for one in others if one != key]) for key in keys]
-    arguments = model, windows, habits, np.asarray(origins), category
+    arguments = model, windows, habits, origins, category
     before, after = forecast_decided(*arguments, keys), forecast_decided(*arguments, changed)
     even = np.full_like(after["simulator"], 1 / after["simulator"].shape[1])
     rows = {

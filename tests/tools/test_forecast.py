@@ -132,6 +132,10 @@ REFUSED = {
     "no step": (["{config}", "--steps", "0"], "--steps 0: must be 1 to 3"),
     "steps beyond the horizon": (["{config}", "--steps", "4"], "--steps 4: must be 1 to 3"),
     "no sample": (["{config}", "--samples", "0"], "--samples 0: must be at least 1"),
+    "samples that no memory holds": (
+        ["{config}", "--samples", "1000000000000"],
+        "samples: 1000000000000 futures of each window would take",
+    ),
     "a seed below 0": (["{config}", "--seed", "-1"], "--seed -1: must be at least 0"),
     "no date": (["{config}", "--since", "1.2.2024"], "--since 1.2.2024: is no date"),
     "an empty date": (["{config}", "--since", ""], "is no date"),

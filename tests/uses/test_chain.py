@@ -85,5 +85,9 @@ def test_the_network_and_torch_s_chance_stay_as_they_were():
     assert torch.equal(first.heads.weight, again.heads.weight)
 
 
+def test_a_chain_is_of_a_network_and_not_of_a_chain():
+    refused(lambda: Chain(toy_chain()), "give the network", start="network: ")
+
+
 def test_too_few_windows_are_refused():
     refused(lambda: fit_chain(toy_network(), range(WINDOWS - 1)), "found 63", start="windows: ")

@@ -162,6 +162,7 @@ P = [[0.5, 0.3, 0.15, 0.05], [0.2, 0.1, 0.7]]
         ({"temperature": 0.5, "top_p": 0.69}, [[0.7353, 0.2647, 0, 0], [0, 0, 1]]),
         ({"top_p": 1e-6}, [[1, 0, 0, 0], [0, 0, 1]]),
         ({"temperature": 1e-30}, [[1, 0, 0, 0], [0, 0, 1]]),
+        ({"temperature": 1e-320, "top_p": 1e-320}, [[1, 0, 0, 0], [0, 0, 1]]),
     ],
 )
 def test_temperature_and_top_p_change_a_known_distribution_as_they_should(how, expected):
@@ -317,7 +318,7 @@ def test_nothing_of_the_target_is_read(way):
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_what_cannot_be_forecast_is_refused(way):
     model, batch = small_model(), small_batch()
-    for steps in (0, 6):
+    for steps in (0, 6, 1.5) if way is not WAYS["given"] else (0, 6):
         refused(lambda: way(model, batch, steps), "1 to 5", str(steps), start="steps: ")
     none = type(batch)(*(tensor[:0] for tensor in batch))
     refused(lambda: way(model, none), "origin", start="batch: has no windows")
@@ -331,6 +332,8 @@ def test_what_cannot_be_forecast_is_refused(way):
     "key, value",
     [
         ("samples", 0),
+        ("samples", 2.5),
+        ("samples", 10**12),
         ("temperature", 0),
         ("temperature", float("inf")),
         ("temperature", float("nan")),
@@ -346,7 +349,7 @@ def test_samples_that_make_no_sense_are_refused(key, value):
 
 def test_a_beam_is_at_most_as_wide_as_there_are_events():
     assert beam_search(toy_network(), toy_batch(), 12)[1].shape == (3, 12)
-    for width in (0, 13):
+    for width in (0, 13, 1.5):
         refused(
             lambda: beam_search(toy_network(), toy_batch(), width),
             "1 to 12",
@@ -363,6 +366,20 @@ def test_given_futures_are_of_the_batch_s_windows_and_categories():
             "3 windows",
             start="events: ",
         )
+    good = torch.zeros((3, 2, 2), dtype=torch.int32)
+    for events in (good - 1, good + 3, good.float()):
+        for model in (toy_network(), toy_chain()):
+            refused(lambda: log_probability(model, toy_batch(), events), start="events: ")
+    none = good[:, None][:, :0]
+    refused(lambda: log_probability(toy_network(), toy_batch(), none), start="futures: ")
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_a_network_that_says_no_number_is_refused(way):
+    model = small_model()
+    with torch.no_grad():
+        model.heads.bias[3] = torch.nan
+    refused(lambda: way(model, small_batch()), "no number", start="model: ")
 
 
 # -- the model is left as it was

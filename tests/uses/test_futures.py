@@ -138,7 +138,9 @@ def test_what_is_asked_of_habits_cannot_change_them(small_habits):
     assert small_habits.at(time).of == before
 
 
-@pytest.mark.parametrize("time", ["2020-12-31T23:00", "2021-01-01T00:30", "2021-02-10T00:00"])
+@pytest.mark.parametrize(
+    "time", ["NaT", "2020-12-31T23:00", "2021-01-01T00:30", "2021-02-10T00:00"]
+)
 def test_habits_are_known_of_the_days_of_the_log_alone(small_habits, time):
     refused(lambda: small_habits.at(np.datetime64(time)), time, start="time: ")
 
@@ -180,6 +182,11 @@ def test_an_event_that_the_log_does_not_show_whole_is_refused():
     event = int(np.flatnonzero(log.unseen.any(1))[0])
     name = CATEGORY_NAMES[int(log.unseen[event].argmax())]
     refused(lambda: last_event(log, event), name, "training", start=f"event {event}: ")
+
+
+def test_events_that_the_log_has_not_are_refused():
+    for event in (-1, len(small_log()), 1.5):
+        refused(lambda: last_event(small_log(), event), start=f"event {event}: ")
 
 
 def test_a_log_of_something_else_is_refused(tmp_path):
@@ -296,7 +303,7 @@ def test_in_futures_habits_change_with_the_hours_that_pass(restless, log, states
     assert sum(expected) < FOLLOWED * len(drawn) - 10 * spread  # had they stayed as they were
 
 
-@pytest.mark.parametrize("steps, samples", [(0, 5), (5, 0)])
+@pytest.mark.parametrize("steps, samples", [(0, 5), (5, 0), (2.5, 5), (5, 2.5)])
 def test_futures_of_nothing_are_refused(log, states, steps, samples):
     _, last, causes = states[0]
     refused(lambda: draw_futures(log, last, causes, steps, samples, random.Random(0)), "at least 1")
@@ -394,6 +401,7 @@ def test_a_plan_for_more_than_three_days_ahead_is_impossible(log):
 def test_futures_of_another_shape_are_refused(log, some):
     origins, drawn = some
     refused(lambda: possible(log, origins[1:], drawn), drawn.shape, start="futures must be")
+    refused(lambda: possible(log, origins, drawn + 0.0), "float", start="futures must be")
     refused(lambda: paid_hours(log, drawn[0], "LocationRecordId"), start="futures must be")
 
 
@@ -448,6 +456,27 @@ def test_coverage_counts_the_truths_within_the_central_interval():
     truth = rng.normal(size=5000)
     assert coverage(rng.normal(size=(400, 5000)), truth, 0.9) == pytest.approx(0.9, abs=0.02)
     assert coverage(rng.normal(size=(400, 5000)) / 2, truth, 0.9) < 0.7
+
+
+def test_intervals_are_those_of_the_share_as_it_is_written():
+    samples = np.arange(1, 41)[:, None]  # one in forty may lie below, and one above
+    assert coverage(samples, np.array([1]), 0.95) == coverage(samples, np.array([39]), 0.95) == 1
+    assert coverage(samples, np.array([40]), 0.95) == 0
+
+
+MEASURES = {
+    "crps": crps,
+    "pit": lambda samples, truth: pit(samples, truth, np.random.default_rng(0)),
+    "coverage": lambda samples, truth: coverage(samples, truth, 0.5),
+}
+
+
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)
+def test_samples_must_be_numbers_and_fit_the_truth(measure):
+    for shape, of_truth in (((5, 3), (4,)), ((5, 3), (1,)), ((0, 3), (3,)), ((3, 0), (0,))):
+        refused(lambda: measure(np.zeros(shape), np.zeros(of_truth)), shape, start="samples: ")
+    for samples, truth in (([[1.0], [np.nan]], [1.0]), ([[1.0], [2.0]], [np.nan])):
+        refused(lambda: measure(np.array(samples), np.array(truth)), "NaN", start="samples and")
 
 
 @pytest.mark.parametrize("share", [0, 1, 90])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from small import refused
 
-from helpers.events import TEST, read_log
+from helpers.events import TEST, TRAIN, read_log
 from helpers.model import MultiStreamModel
 from helpers.schema import WORKPLACE
 from helpers.support.files import DATA
@@ -29,6 +29,7 @@ from helpers.uses.hours import (
 )
 from helpers.windows import Windows
 
+SITE = "LocationRecordId"
 NOON, DAY = np.datetime64("2023-06-14T12:00"), np.datetime64("2023-06-14")
 
 
@@ -111,7 +112,7 @@ def test_origins_apart_share_no_event_of_their_targets(windows):
     assert batch.counted.all() and len(batch.event.unique()) == batch.event.numel()
     assert len(batch.event) > 2000
     assert len(pick_apart(windows, 30)) == 30
-    refused(lambda: pick_apart(windows, 0), "at least one", start="origins: ")
+    refused(lambda: pick_apart(windows, 0), "at least 1", start="origins: ")
 
 
 def test_forecasts_of_shifts_are_graded_and_the_simulator_is_right(log, model, windows, habits):
@@ -129,7 +130,7 @@ def test_forecasts_of_shifts_are_graded_and_the_simulator_is_right(log, model, w
 
 def test_shifts_beyond_the_horizon_or_the_part_are_refused(log, model, windows, habits):
     some = pick_apart(windows, 3)
-    for shifts in (0, 3):
+    for shifts in (0, 3, 1.5):
         call = lambda: forecast_shifts(model, windows, habits, some, 5, shifts)  # noqa: E731
         refused(call, shifts, start="shifts: ")
     last = windows.origins[-1:]
@@ -143,6 +144,14 @@ def test_the_last_events_are_everybody_s_and_nothing_is_between(log, windows):
         later = np.flatnonzero(log.sequence == log.sequence[origin])
         (following,) = later[later > origin][:1]
         assert log.time[origin] < NOON <= log.time[following]
+
+
+def test_the_table_needs_a_day_before_and_a_category_that_there_is(log):
+    moment, rng = log.time[0], np.random.default_rng(0)
+    day = moment.astype("datetime64[D]") + 1
+    some = log, np.array([5]), moment, day
+    refused(lambda: recall_hours(*some, SITE, 3, rng), "no day before", start="moment ")
+    refused(lambda: recall_hours(*some, "Colour", 3, rng), "'Colour'", start="category: ")
 
 
 @pytest.mark.parametrize(
@@ -215,5 +224,9 @@ def test_days_beyond_the_horizon_or_the_log_are_refused(model, windows, habits):
     for days in (0, 3):
         call = lambda: forecast_hours(model, windows, habits, NOON, 5, days)  # noqa: E731
         refused(call, days, start="days: ")
+    first = Windows(windows.log, TRAIN, 6, 20)
+    early = np.datetime64("2021-01-06T12:00")
+    refused(lambda: forecast_hours(model, first, habits, early, 5), "a week", start="moment ")
+    refused(lambda: grade_hours(model, windows, habits, [], 5), "found 0", start="moments: ")
     late = np.datetime64("2023-09-26T12:00")
     refused(lambda: forecast_hours(model, windows, habits, late, 5, 2), "ends", start="moment ")

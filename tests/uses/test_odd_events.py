@@ -118,6 +118,19 @@ def test_grades_of_a_perfect_judge_and_of_none():
     assert means.loc["none", "top 50"] < 0.2
 
 
+def test_rankings_are_numbers_of_all_events():
+    kinds, rng = np.repeat(range(6), 50), np.random.default_rng(0)
+
+    def grade(rankings, draws=2, top=50):
+        grade_odd_events(rankings, kinds, 0.1, draws, rng, top)
+
+    refused(lambda: grade({}), start="rankings: ")
+    refused(lambda: grade({"short": np.zeros(299)}), "short", start="rankings: ")
+    refused(lambda: grade({"none": np.full(300, np.nan)}), "none", start="rankings: ")
+    refused(lambda: grade({"a": kinds}, draws=2.5), "2.5", start="draws: ")
+    refused(lambda: grade({"a": kinds}, top=0), start="top: ")
+
+
 @pytest.mark.parametrize("rate, words", [(0, "rate"), (1, "rate"), (1e-6, "there must be")])
 def test_a_rate_that_cannot_be_is_refused(rate, words):
     kinds, rng = np.repeat(range(6), 50), np.random.default_rng(0)
@@ -137,6 +150,15 @@ def test_the_changed_category_gives_a_kind_away(log, planted, events):
 
 def test_an_event_that_none_comes_before_is_refused(log):
     refused(lambda: find_origins(log, np.array([0])), start="event 0: ")
+
+
+def test_events_that_the_log_has_not_are_refused(log, windows):
+    for event in (-1, len(log)):
+        refused(lambda: find_origins(log, np.array([5000, event])), start=f"event {event}: ")
+    none = np.array([], int)
+    refused(lambda: network_scores(small_model(), windows, log.table, none), "there are none")
+    refused(lambda: reader_scores(windows, log.table, none), "there are none")
+    refused(lambda: table_scores(log, log.table, none), "there are none")
 
 
 def test_an_odd_event_in_the_histories_makes_the_next_one_odd():

@@ -32,6 +32,7 @@ from helpers.uses.states import (
     measure_error,
     pick_nearest,
 )
+from helpers.windows import Windows
 from helpers.world import HABITS
 
 COLUMN = {name: place for place, name in enumerate(CATEGORY_NAMES)}
@@ -104,7 +105,8 @@ def test_a_history_is_needed_and_a_window_is_not():
     beyond = len(windows.log)
     refused(lambda: collect_states(network, windows, [0, beyond]), beyond, start="origins: ")
     refused(lambda: collect_states(network, windows, [-1]), "-1", start="origins: ")
-    refused(lambda: collect_states(network, windows, []), start="origins: ")
+    for origins in ([], [1.5], [[1, 2]]):
+        refused(lambda: collect_states(network, windows, origins), start="origins: ")
     refused(lambda: collect_states(nn.Linear(2, 2), windows, [0]), start="model: ")
 
 
@@ -124,6 +126,8 @@ def test_counts_are_those_of_the_history():
     every = count_values(windows, origins, "Location")
     assert every.sum() == batch.known[:, place].sum() * 12  # day, month and employee do not count
     refused(lambda: count_values(windows, origins, "Weather"), "Weather", start="stream: ")
+    missing = ["EventType", "Colour"]
+    refused(lambda: count_values(windows, origins, "Location", missing), "Colour", "EventType")
 
 
 # -- what is known of habits
@@ -197,7 +201,7 @@ def test_the_nearest_come_first():
     vectors = np.array([[3.0, 0], [0, 1], [0, -2], [9, 9]])
     places, distances = pick_nearest(vectors, np.zeros(2), 3)
     assert places.tolist() == [1, 2, 0] and distances.tolist() == [1, 2, 3]
-    for many in (0, 5):
+    for many in (0, 5, 1.5):
         refused(lambda many=many: pick_nearest(vectors, vectors[0], many), start="neighbours: ")
 
 
@@ -219,8 +223,13 @@ def test_what_has_no_substitutes_is_refused(model, windows, habits):
     refused(lambda: find_substitutes(*ask, plans[0], 60), "60", start="neighbours: ")
     after = windows.target_index(plans[:1])[0, 0]  # no plan
     refused(lambda: find_substitutes(*ask, after), after, start="origin: ")
-    refused(lambda: grade_substitutes(*ask, 5, 54), "54", start="shifts and neighbours ")
-    refused(lambda: grade_substitutes(*ask, 5, 0), "0", start="shifts and neighbours ")
+    refused(lambda: grade_substitutes(*ask, 5, 54), "54", start="neighbours: ")
+    refused(lambda: grade_substitutes(*ask, 5, 0), "0", start="neighbours: ")
+    for shifts in (0, -1, 1.5):
+        refused(lambda: grade_substitutes(*ask, shifts, 3), shifts, start="shifts: ")
+    first = Windows(windows.log, TRAIN, 20, 20)
+    ask = (model, first, habits)
+    refused(lambda: find_substitutes(*ask, list_plans(first)[0]), "nobody is free")
 
 
 def test_states_find_who_comes_at_the_same_minute(model, windows, habits):
@@ -272,6 +281,15 @@ def test_a_probe_reads_what_is_there_and_says_guessing_of_noise():
     assert judge(p, truth)[0].mean() > 0.95
     p, penalty = fit_probe(noise, 3)
     assert penalty == 0.03 and abs(judge(p, truth)[1].mean() - np.log(3)) < 0.03
+
+
+def test_a_probe_needs_two_habits_in_training_and_some_in_each_part(model, run, habits):
+    x, two = np.zeros((4, 2)), np.array([0, 1, 0, 1])
+    one, none = np.zeros(4, int), np.full(4, -1)
+    for of_training, of_validation in ((one, two), (none, two), (two, none)):
+        parts = {TRAIN: (x, of_training), VALIDATION: (x, of_validation), TEST: (x, two)}
+        refused(lambda: fit_probe(parts, 3), "too few windows")
+    refused(lambda: grade_probes(model, run.data.windows, habits, 9, 0, 9), start="validation: ")
 
 
 def test_a_value_that_training_never_has_costs_much_but_not_without_limit():

@@ -112,6 +112,8 @@ def test_what_cannot_be_changed_is_refused(windows, habits, plans):
     def compare(origin, category, value):
         compare_what_if(model, windows, habits, origin, category, value)
 
+    rng = np.random.default_rng(0)
+    refused(lambda: grade_what_if(model, windows, habits, plans[:0], SITE, rng), "there are none")
     refused(lambda: compare(plans[0], "HoursWorked", 5.0), "no habit goes by 'HoursWorked'")
     refused(lambda: compare(plans[0], SITE, None), "has no habit")
     refused(lambda: compare(plans[0], KEYS["Time"], 20), "has no habit")
