@@ -51,6 +51,11 @@ def each_alone(p, top_p):
     return kept / kept.sum()
 
 
+def with_all_equals(p, top_p):
+    kept = np.where(p >= p[nucleus(p, top_p) > 0].min(), p, 0)
+    return kept / kept.sum()
+
+
 def cut_off(p, top_p):
     ordered = np.sort(p)[::-1]
     kept = ordered[: np.searchsorted(ordered.cumsum(), top_p) + 1]
@@ -60,8 +65,9 @@ def cut_off(p, top_p):
 @pytest.mark.parametrize(
     "student, words",
     [
-        (nucleus, "Right: all 4 cases agree."),
-        (by_loop, "Right: all 4 cases agree."),
+        (nucleus, "Right: all 5 cases agree."),
+        (by_loop, "Right: all 5 cases agree."),
+        (lambda p, top_p: by_loop(p[::-1], top_p)[::-1], "Right: all 5 cases agree."),
         (NOTEBOOK.stub("nucleus"), UNWRITTEN),
         (partial(by_loop, renormalise=False), "no longer adds up to 1"),
         (below_the_border, "the value that reaches it is kept, too"),
@@ -69,6 +75,7 @@ def cut_off(p, top_p):
         (partial(by_loop, likeliest=False), "begins with the unlikeliest"),
         (in_order_of_values, "sort them first"),
         (each_alone, "each value alone against a bound"),
+        (with_all_equals, "of equals either will do"),
         (lambda *case: sorted(nucleus(*case), reverse=True), "must keep its place"),
         (cut_off, "those left out have 0"),
         (lambda p, top_p: p, "Not yet: with p = [0.1875, 0.375, 0.09375, 0.21875, 0.125], top_p"),
@@ -119,6 +126,11 @@ def by_quantiles(samples, truth):
     return 2 * ((levels - (truth < quantiles)) * (truth - quantiles)).mean()
 
 
+def by_parts(samples, truth, miss=np.mean, apart=np.mean, size=(abs, abs)):
+    first, second = size[0](samples - truth), size[1](samples[:, None] - samples)
+    return miss(first) - apart(second) / 2
+
+
 def squared(samples, truth):
     return ((samples - truth) ** 2).mean() - samples.var()
 
@@ -138,7 +150,13 @@ def squared(samples, truth):
         (partial(by_pairs, themselves=False), "divide by all S * S pairs"),
         (partial(by_pairs, weight=0.5), "Each pair is in there once and halved as well"),
         (partial(by_pairs, weight=-1), "must be taken away"),
-        (lambda samples, truth: np.abs(samples - truth), "gave [0.5, 1.5, 1.5, 4.5] of shape (4,)"),
+        (partial(by_parts, miss=np.sum, apart=np.sum), "Those are sums"),
+        (partial(by_parts, miss=np.sum), "The first part is a sum"),
+        (partial(by_parts, apart=np.sum), "The second part is a sum"),
+        (partial(by_parts, size=(np.array, np.array)), "take `abs` of each difference"),
+        (partial(by_parts, size=(np.array, abs)), "take `abs` there, too"),
+        (partial(by_parts, size=(abs, np.array)), "without `abs`, that is 0"),
+        (lambda samples, truth: np.abs(samples - truth), "gave [3.5, 1.5, 1.5, 1.5] of shape (4,)"),
     ],
 )
 def test_score_samples(said, student, words):
@@ -171,6 +189,7 @@ def count_places(samples, truth, u, own=1, row=1):
         (lambda samples, truth, u: in_a_row(samples, truth, 0.5), "in the middle of its equals"),
         (partial(count_places, own=0, row=0), "The truth is one more in the row"),
         (partial(count_places, own=0), "`u` moves it past equal + 1"),
+        (lambda samples, truth, u: (sum(samples < truth) + u) / (len(samples) + 1), "past itself"),
         (partial(count_places, row=0), "divide by one more than the samples"),
         (lambda samples, truth, u: 1 - in_a_row(samples, truth, 1 - u), "from above"),
     ],
@@ -213,6 +232,18 @@ def alike(one, other, swap="neighbours", length=max):
     return 1 - edits(one, other, swap) / (length([len(one), len(other)]) or 1)
 
 
+def in_a_table(one, other, border=True, swaps=lambda i, j, halves: i > 1 and j > 1 and all(halves)):
+    """By lists of lists. swaps: whether two are swapped, by the halves of its condition."""
+    m, n = len(one), len(other)
+    table = [[(i + j) * border * (not i or not j) for j in range(n + 1)] for i in range(m + 1)]
+    for i, j in product(range(1, m + 1), range(1, n + 1)):
+        table[i][j] = min(table[i - 1][j], table[i][j - 1]) + 1
+        table[i][j] = min(table[i][j], table[i - 1][j - 1] + (one[i - 1] != other[j - 1]))
+        if swaps(i, j, (one[i - 1] == other[j - 2], one[i - 2] == other[j - 1])):
+            table[i][j] = min(table[i][j], table[i - 2][j - 2] + 1)
+    return 1 - table[m][n] / (max(m, n) or 1)
+
+
 def common_beginning(one, other):
     same = [a == b for a, b in zip(one, other, strict=False)] + [False]
     return same.index(False) / (max(len(one), len(other)) or 1)
@@ -221,14 +252,24 @@ def common_beginning(one, other):
 @pytest.mark.parametrize(
     "student, words",
     [
-        (suffix_similarity, "Right: all 6 cases agree."),
-        (alike, "Right: all 6 cases agree."),
+        (suffix_similarity, "Right: all 9 cases agree."),
+        (in_a_table, "Right: all 9 cases agree."),
+        (alike, "Right: all 9 cases agree."),
         (NOTEBOOK.stub("suffix_similarity"), UNWRITTEN),
         (partial(alike, swap="none"), "you count it as two"),
         (partial(alike, swap="any"), "edits between two events that it has swapped"),
-        (partial(alike, length=lambda lengths: lengths[0]), "by the length of the first"),
-        (partial(alike, length=lambda lengths: lengths[1]), "by the length of the second"),
+        (partial(alike, length=lambda lengths: lengths[0]), "by the shorter length"),
+        (partial(alike, length=lambda lengths: lengths[1]), "by the shorter length"),
+        (partial(alike, length=min), "by the shorter length"),
         (partial(alike, length=sum), "divides by both lengths together"),
+        (partial(in_a_table, border=False), "The first row and the first column count 0, 1, 2"),
+        (partial(in_a_table, swaps=lambda i, j, both: all(both)), "`one[i - 2]` wraps"),
+        (partial(in_a_table, swaps=lambda i, j, both: j > 1 and all(both)), "`one[i - 2]` wraps"),
+        (partial(in_a_table, swaps=lambda i, j, both: i > 1 and all(both)), "`other[j - 2]` wraps"),
+        (partial(in_a_table, swaps=lambda i, j, both: i > 1 < j and both[0]), "A swap needs both"),
+        (partial(in_a_table, swaps=lambda i, j, both: i > 1 < j and both[1]), "A swap needs both"),
+        (lambda *case: alike(*case) if any(case) else 0, "are alike: 1, not 0."),
+        (lambda *case: alike(*case) if any(case) else np.nan, "0 / 0 is no number"),
         (edits, "That is the number of edits"),
         (lambda *case: 1 - alike(*case), "That counts what differs"),
         (common_beginning, "Only the common beginning counts"),
@@ -273,6 +314,14 @@ def under_lines(scores, odd):
     return trapezoid([1, *find_precisions(scores, odd)], [0, *recalls])
 
 
+def at_each_cut(scores, odd, change=lambda precisions: precisions, above=np.greater_equal):
+    """By the precision of each cut, changed, and how many odd events are new at it."""
+    flagged = [above(scores, cut) for cut in sorted(set(scores), reverse=True)]
+    precisions = [odd[some].sum() / max(some.sum(), 1) for some in flagged]
+    new = np.diff([odd[some].sum() for some in flagged], prepend=0)
+    return (new * change(precisions)).sum() / odd.sum()
+
+
 def at_one_cut(scores, odd):
     return odd[scores.argsort()[::-1][: odd.sum()]].mean()
 
@@ -283,16 +332,25 @@ def at_one_cut(scores, odd):
         (average_precision, "Right: all 4 cases agree."),
         (by_rank, "Right: all 4 cases agree."),
         (lambda scores, odd: average_precision_score(odd, scores), "Right: all 4 cases agree."),
+        (at_each_cut, "Right: all 4 cases agree."),
         (NOTEBOOK.stub("average_precision"), UNWRITTEN),
         (partial(by_rank, ties=False), "they are flagged together"),
         (partial(by_rank, first=1), "begins with the lowest scores"),
         (lambda scores, odd: find_precisions(scores, odd).mean(), "the mean over all cuts"),
         (lambda scores, odd: by_rank(scores, odd) * odd.sum(), "divide by how many there are"),
+        (partial(at_each_cut, above=np.greater), "`>=`, not `>`"),
+        (lambda scores, odd: np.nan, "At the highest cut nothing is flagged"),
+        (partial(at_each_cut, change=lambda each: [0, *each[:-1]]), "of the cut before"),
+        (partial(at_each_cut, change=lambda each: [1, *each[:-1]]), "of the cut before"),
+        (
+            partial(at_each_cut, change=lambda each: [max(each[k:]) for k in range(len(each))]),
+            "the best precision at a cut or any later one",
+        ),
         (at_one_cut, "the precision at one cut alone"),
         (lambda scores, odd: odd.mean(), "the precision with everything flagged"),
         (lambda scores, odd: roc_auc_score(odd, scores), "the area under the ROC curve"),
         (under_lines, "straight lines between the cuts"),
-        (lambda scores, odd: odd[scores > 0.5].mean(), "gave 0.5, and 0.75 was expected."),
+        (lambda scores, odd: odd[scores > 0.5].mean(), "gave 0.6, and 0.645833 was expected."),
     ],
 )
 def test_average_precision(said, student, words):
