@@ -142,19 +142,19 @@ class _Shell(VBox):
                 if part in moving:
                     part.draw(renderer)
                 else:
-                    picture = self._keep_picture(part, renderer)
+                    picture = self._keep_picture(axes, part, renderer)
                     renderer.draw_image(renderer.new_gc(), 0, 0, picture)
 
-    def _keep_picture(self, part: Artist, renderer: RendererAgg) -> np.ndarray:
+    def _keep_picture(self, axes: Axes, part: Artist, renderer: RendererAgg) -> np.ndarray:
         """The pixels of a part, (height, width, 4), bottom up, drawn once for each of its looks."""
         ends, texts = [], []  # of a background
         if isinstance(part, Legend):
             texts = part.get_texts()
         elif isinstance(part, Axis):
             ends, texts = part.get_view_interval(), [part.label, *part.get_ticklabels()]
-        elif part is not part.axes.patch:  # a title
+        elif part is not axes.patch:  # a title
             texts = [part]
-        key = (part.axes, type(part), *ends, *(text.get_text() for text in texts))
+        key = (axes, type(part), *ends, *(text.get_text() for text in texts))
         if key not in self._pictures:
             if len(self._pictures) == MOST_PICTURES:
                 del self._pictures[next(iter(self._pictures))]
