@@ -48,8 +48,10 @@ from ipywidgets import (
 )
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from PIL import Image as Pixels
 from torch import nn
 from traitlets import validate
@@ -80,6 +82,7 @@ def box(width: str, label: str = "initial") -> dict:
 
 
 LINE = box("370px", "95px")  # a control in a column of its like
+MOST_PICTURES = 32  # of parts of a figure; some 2 MB each
 
 
 class _Shell(VBox):
@@ -88,9 +91,9 @@ class _Shell(VBox):
     def __init__(self, rows: list[list], size: tuple[float, float], *below, **margins):
         self.figure = FigureCanvasAgg(Figure(figsize=size, dpi=80)).figure
         self.figure.subplots_adjust(**margins)
-        self._frames = None
+        self._pictures: dict[tuple, np.ndarray] = {}  # of parts of the figure
         self.words = HTML(layout=Layout(min_height="58px"))
-        self.image = Image(format="png", layout=Layout(max_width="100%", object_fit="contain"))
+        self.image = Image(format="webp", layout=Layout(max_width="100%", object_fit="contain"))
         boxes = [HBox(row, layout=Layout(flex_flow="row wrap")) for row in rows]
         super().__init__([*boxes, self.words, self.image, *below])
 
@@ -111,33 +114,54 @@ class _Shell(VBox):
         said = " ".join(filter(None, words))
         self.words.value = html.escape(said)  # names in them come from a log
 
-    def _draw(self, frames_stay: bool = False) -> None:
+    def _draw(self, keep: bool = False) -> None:
         """Draws the picture.
 
-        Where axes, ticks and titles never change, they are drawn once: they take the longest.
+        keep: whether axes and legends will look the same again, so that it pays to keep pictures
+            of them; their text takes the longest
         """
         canvas = self.figure.canvas
-        if frames_stay:
-            self._draw_inside()
+        if keep:
+            self._draw_parts(canvas.get_renderer())
         else:
             canvas.draw()
         picture = Pixels.fromarray(np.asarray(canvas.buffer_rgba()))
         buffer = BytesIO()
-        picture.save(buffer, "png", compress_level=1)  # fast beats small
+        picture.save(buffer, "webp", lossless=True, quality=0, method=0)  # fast beats small
         self.image.value = buffer.getvalue()
 
-    def _draw_inside(self) -> None:
-        canvas = self.figure.canvas
-        moving = [artist for axes in self.figure.axes for artist in inside(axes)]
-        if self._frames is None:
-            for artist in moving:
-                artist.set_visible(False)
-            canvas.draw()
-            self._frames = canvas.copy_from_bbox(self.figure.bbox)
-        canvas.restore_region(self._frames)
-        for artist in moving:
-            artist.set_visible(True)
-            self.figure.draw_artist(artist)
+    def _draw_parts(self, renderer: RendererAgg) -> None:
+        """What the canvas would draw, with all that stays around the inside from pictures."""
+        renderer.clear()
+        self.figure.patch.draw(renderer)
+        for axes in self.figure.axes:
+            parts = sorted(axes.get_children(), key=Artist.get_zorder)
+            parts.remove(axes.patch)
+            moving = [*inside(axes), *axes.spines.values()]  # spines are quickly drawn
+            for part in [axes.patch, *parts]:  # the background, then the rest
+                if part in moving:
+                    part.draw(renderer)
+                else:
+                    picture = self._keep_picture(axes, part, renderer)
+                    renderer.draw_image(renderer.new_gc(), 0, 0, picture)
+
+    def _keep_picture(self, axes: Axes, part: Artist, renderer: RendererAgg) -> np.ndarray:
+        """The pixels of a part, (height, width, 4), bottom up, drawn once for each of its looks."""
+        ends, texts = [], []  # of a background
+        if isinstance(part, Legend):
+            texts = part.get_texts()
+        elif isinstance(part, Axis):
+            ends, texts = part.get_view_interval(), [part.label, *part.get_ticklabels()]
+        elif part is not axes.patch:  # a title
+            texts = [part]
+        key = (axes, type(part), *ends, *(text.get_text() for text in texts))
+        if key not in self._pictures:
+            if len(self._pictures) == MOST_PICTURES:
+                del self._pictures[next(iter(self._pictures))]
+            alone = RendererAgg(renderer.width, renderer.height, renderer.dpi)
+            part.draw(alone)
+            self._pictures[key] = np.asarray(alone.buffer_rgba())[::-1]
+        return self._pictures[key]
 
 
 def list_parts(widget: Widget) -> Iterator[Widget]:
@@ -617,8 +641,6 @@ class AttentionExplorer(_Shell):
         event = int(read.batch.event[0, u])
         truth = int(log.table[event, c]) if event < len(log) else None
 
-        if change and change["owner"] is self.category:
-            self._frames = None  # its name is a title
         for axes in self.axes:
             wipe(axes)
         plots.draw_decoder_reads(self.axes[0], states)
@@ -632,7 +654,7 @@ class AttentionExplorer(_Shell):
             self._left_out,
         )
         self.events.value = self._tabulate(read.events, histories, c)
-        self._draw(frames_stay=True)
+        self._draw(keep=True)
 
     def _describe_origin(self) -> str:
         log, number = self.run.data.log, self.origin.value
@@ -676,7 +698,7 @@ class AttentionExplorer(_Shell):
 
 
 def make_cell(text: str) -> str:
-    style = "padding: 1px 18px 1px 0; line-height: 1.3"
+    style = "padding: 1px 18px 1px 0; line-height: 1.3; white-space: nowrap"
     return f"<td style='{style}'>{html.escape(text)}</td>"
 
 
@@ -688,6 +710,7 @@ LAST = 8  # events up to the origin that are shown
 MOST_ROWS = 12  # of the picture, a value each
 COLUMNS = 4  # of the table, a category each
 CLOCK = ("Month", "Day", "Hour", "Minute")
+THIRD = box("318px", "82px")  # a control in one of three columns
 UNITS = {"days": 24, "hours": 1, "minutes": 1 / 60, "seconds": 1 / 3600}  # in hours
 
 
@@ -876,7 +899,7 @@ class ForecastExplorer(_Shell):
         self.origins = group_origins(windows.log, known)
         self.forecast = lru_cache(100)(self._compute)
         self._columns = find_varied(windows.log)[:COLUMNS]
-        self._moving, self._frame = False, None
+        self._moving = False
         self._make_menus()
         self._make_sliders()
         self.events = HTML(layout=Layout(max_height="420px", overflow="auto"))
@@ -887,6 +910,7 @@ class ForecastExplorer(_Shell):
         ]
         margins = {"left": 0.16, "right": 0.985, "bottom": 0.21, "top": 0.92}
         super().__init__([columns], (13, 5.6), self.events, **margins)
+        self.words.layout.min_height = "86px"  # three lines, so that the picture stays in its place
         self.axes = self.figure.subplots()
         self.sequence.observe(self._choose_sequence, "value")
         sliders = (self.origin, self.steps, self.futures, self.temperature)
@@ -897,13 +921,13 @@ class ForecastExplorer(_Shell):
     def _make_menus(self) -> None:
         log, names = self.windows.log, list(self.origins)
         whose = "sequence" if [*names, "sequence"][0].startswith("sequence") else "employee"
-        self.sequence = Dropdown(description=whose, options=names, **LINE)
-        self.way = Dropdown(description="way", options=WAYS, **LINE)
+        self.sequence = Dropdown(description=whose, options=names, **THIRD)
+        self.way = Dropdown(description="way", options=WAYS, **THIRD)
         categories = [category.name for category in log.categories]
-        self.category = Dropdown(description="category", options=categories, **LINE)
+        self.category = Dropdown(description="category", options=categories, **THIRD)
         timed = find_clock(log) or find_elapsed(log.categories) is not None
         self.over = Dropdown(
-            description="over", options=["time", "steps"] if timed else ["steps"], **LINE
+            description="over", options=["time", "steps"] if timed else ["steps"], **THIRD
         )
 
     def _make_sliders(self) -> None:
@@ -914,7 +938,7 @@ class ForecastExplorer(_Shell):
             max=self._count_origins(),
             continuous_update=False,
             tooltip="which of the given origins",
-            **LINE,
+            **THIRD,
         )
         self.steps = IntSlider(
             description="steps",
@@ -922,7 +946,7 @@ class ForecastExplorer(_Shell):
             min=1,
             max=self.windows.tgt_seq_len,
             tooltip="of the horizon that are shown",
-            **LINE,
+            **THIRD,
         )
         self.futures = IntSlider(
             description="futures",
@@ -931,7 +955,7 @@ class ForecastExplorer(_Shell):
             max=MOST_FUTURES,
             continuous_update=False,
             tooltip="how many samples or beams; the greedy future is one",
-            **LINE,
+            **THIRD,
         )
         self.temperature = FloatSlider(
             description="temperature",
@@ -942,9 +966,9 @@ class ForecastExplorer(_Shell):
             readout_format=".1f",
             continuous_update=False,
             tooltip="of samples; below 1 the likely becomes likelier",
-            **LINE,
+            **THIRD,
         )
-        self.progress = IntProgress(description="computing", value=1, max=1, **LINE)
+        self.progress = IntProgress(description="computing", value=1, max=1, **THIRD)
         self.progress.layout.visibility = "hidden"
 
     def _count_origins(self) -> int:
@@ -990,7 +1014,7 @@ class ForecastExplorer(_Shell):
             self._left_out,
         )
         self.events.value = self._tabulate(origin, made, last, c)
-        self._draw(frames_stay=True)
+        self._draw(keep=True)
 
     def _find_last(self, origin: int) -> np.ndarray:
         """The sequence's last events, up to the origin."""
@@ -1009,9 +1033,6 @@ class ForecastExplorer(_Shell):
         pairs = zip(places, values, strict=True)
         past, futures, came = (np.stack([place, rows[some]], -1) for place, some in pairs)
         best = self.way.value != "samples"
-        frame = (names, labels, self.category.value, best, made.odd is None)
-        if frame != self._frame:
-            self._frames, self._frame = None, frame
         wipe(self.axes)
         odd = None if made.odd is None else np.minimum(made.odd, steps)
         futures, came = futures[:, :steps], came[:steps]
@@ -1049,7 +1070,8 @@ class ForecastExplorer(_Shell):
         log = self.windows.log
         when = pd.Timestamp(log.time[origin]).strftime("%Y-%m-%d %H:%M")
         which = f"origin {self.origin.value} of {self._count_origins()}"
-        return f"{self.sequence.value}, {which}: {event_name(log, origin)}, {when}."
+        event = event_name(log, origin).removesuffix(f", {self.sequence.value}")
+        return f"{self.sequence.value}, {which}: {event}, {when}."
 
     def _describe_probability(self, made: Forecast) -> str:
         """ln p of all the events that are shown, together."""
@@ -1093,31 +1115,31 @@ class ForecastExplorer(_Shell):
     def _tabulate(self, origin: int, made: Forecast, last: np.ndarray, c: int) -> str:
         """The last events, and those of the best future or of one of many, as an HTML table."""
         log, steps = self.windows.log, self.steps.value
-        columns = [*dict.fromkeys([*self._columns, c])]
+        columns = self._columns if c in self._columns else [*self._columns[: COLUMNS - 1], c]
         names = {"samples": "one of the samples", "beam": "the best beam"}
         future = names.get(self.way.value, "the greedy future")
-        rows = [("", "step", "when", *(log.categories[c].name for c in columns), "")]
+        rows = [("", "step", "when", *(log.categories[c].name for c in columns))]
         for step, event in zip(range(1 - len(last), 1), last, strict=True):
             values = [value_name(log, c, log.table[event, c]) for c in columns]
             kind = "the origin" if step == 0 else "the last events" if event == last[0] else ""
-            rows.append((kind, str(step), self._tell_time(log.time[event]), *values, ""))
+            rows.append((kind, str(step), self._tell_time(log.time[event]), *values))
         odd = steps if made.odd is None else made.odd[0]
         for u in range(steps):
             values = [value_name(log, c, made.events[0, u, c]) for c in columns]
             hours = np.nan if made.hours is None else made.hours[0, u]
             minutes = np.timedelta64("NaT" if np.isnan(hours) else round(60 * hours), "m")
             when = self._tell_time(log.time[origin] + minutes)
-            cannot = "cannot happen" if u == odd else ""
-            rows.append((future if u == 0 else "", str(u + 1), when, *values, cannot))
+            kind = future if u == 0 else ""
+            if u == odd:
+                kind = f"{kind}, cannot happen" if kind else "cannot happen"
+            rows.append((kind, str(u + 1), when, *values))
         head, *rest = ["".join(map(make_cell, row)) for row in rows]
         body = "".join(f"<tr>{row}</tr>" for row in rest)
         return f"<table><tr style='font-weight: bold'>{head}</tr>{body}</table>"
 
     @staticmethod
     def _tell_time(time: np.datetime64) -> str:
-        return (
-            "" if np.isnat(time) else pd.Timestamp(time).strftime("%a\u00a0%d\u00a0%b\u00a0%H:%M")
-        )
+        return "" if np.isnat(time) else pd.Timestamp(time).strftime("%a %d %b %H:%M")
 
 
 # -- a run under way

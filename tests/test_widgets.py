@@ -17,7 +17,10 @@ import pytest
 import torch
 from ipywidgets import HTML, HBox, Image, Label, VBox
 from ipywidgets.widgets.widget import _instances as ALIVE
+from matplotlib.artist import Artist
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from small import (
     CHECKPOINT,
     OWN_MAPPING,
@@ -86,7 +89,7 @@ def moved(explorer, control, value) -> str:
     before = explorer.said, explorer.image.value
     control.value = value
     assert explorer.said != before[0] and explorer.image.value != before[1]
-    assert bytes(explorer.image.value[:4]) == b"\x89PNG"
+    assert bytes(explorer.image.value[8:12]) == b"WEBP"
     return explorer.said
 
 
@@ -667,17 +670,54 @@ def test_the_simulators_own_probability_is_told_where_it_is_known(run):
     assert "simulator" not in AttentionExplorer(run, run.data.windows[TEST].origins[:1]).said
 
 
-def test_frames_drawn_once_give_the_same_picture(attention):
+def test_pictures_that_are_kept_give_what_the_canvas_draws(attention, forecasts):
     attention.category.value, attention.step.value = "HoursWorked", 3
-    fast = attention.image.value
-    attention._draw()
-    with_frames = attention.image.value
-    one, two = (
-        np.asarray(PIL.Image.open(BytesIO(data)).convert("L"), int) for data in (fast, with_frames)
-    )
-    assert (
-        abs(one - two) > 64
-    ).mean() < 0.01  # but for lines of the frame that what is inside lies upon
+    assert_as_drawn(attention)
+    for over, category, way in (
+        ("time", "HoursWorked", "samples"),
+        ("steps", "HoursWorked", "beam"),
+        ("steps", "LocationRecordId", "greedy"),
+        ("time", "EventType", "samples"),
+    ):
+        forecasts.over.value, forecasts.category.value = over, category
+        forecasts.way.value = way
+        assert_as_drawn(forecasts)
+
+
+def assert_as_drawn(explorer) -> None:
+    """The picture put together from parts is the whole one, but for rounding."""
+    kept = read_pixels(explorer)
+    explorer._draw()
+    assert abs(kept - read_pixels(explorer)).max() <= 2
+
+
+def read_pixels(explorer) -> np.ndarray:
+    return np.asarray(PIL.Image.open(BytesIO(explorer.image.value)).convert("RGB"), int)
+
+
+def test_axes_and_legends_are_drawn_once_for_each_look(forecasts, monkeypatch):
+    drawn = []
+
+    def draw(part, renderer):
+        drawn.append(type(part).__name__)
+        Artist.draw(part, renderer)
+
+    for part in (XAxis, YAxis, Legend):
+        monkeypatch.setattr(part, "draw", draw)
+    for category, over, way, new in (
+        ("HoursWorked", "time", "samples", {"YAxis"}),
+        ("HoursWorked", "steps", "samples", {"XAxis"}),
+        ("HoursWorked", "steps", "greedy", {"YAxis", "Legend"}),
+        ("HoursWorked", "steps", "samples", set()),
+        ("EventType", "time", "samples", set()),
+    ):
+        drawn.clear()
+        forecasts.category.value, forecasts.over.value = category, over
+        forecasts.way.value = way
+        assert set(drawn) <= new and len(drawn) == len(set(drawn))
+    monkeypatch.setattr(widgets, "MOST_PICTURES", len(forecasts._pictures))
+    forecasts.category.value = "Time_Event_Hour"
+    assert len(forecasts._pictures) == widgets.MOST_PICTURES
 
 
 # -- forecasts
