@@ -82,7 +82,7 @@ def box(width: str, label: str = "initial") -> dict:
 
 
 LINE = box("370px", "95px")  # a control in a column of its like
-MOST_PICTURES = 32  # of parts of a figure; some 2 MB each
+MOST_PICTURES = 100  # of parts of a figure
 
 
 class _Shell(VBox):
@@ -91,7 +91,7 @@ class _Shell(VBox):
     def __init__(self, rows: list[list], size: tuple[float, float], *below, **margins):
         self.figure = FigureCanvasAgg(Figure(figsize=size, dpi=80)).figure
         self.figure.subplots_adjust(**margins)
-        self._pictures: dict[tuple, np.ndarray] = {}  # of parts of the figure
+        self._pictures: dict[tuple, tuple] = {}  # of parts of the figure
         self.words = HTML(layout=Layout(min_height="58px"))
         self.image = Image(format="webp", layout=Layout(max_width="100%", object_fit="contain"))
         boxes = [HBox(row, layout=Layout(flex_flow="row wrap")) for row in rows]
@@ -142,11 +142,14 @@ class _Shell(VBox):
                 if part in moving:
                     part.draw(renderer)
                 else:
-                    picture = self._keep_picture(axes, part, renderer)
-                    renderer.draw_image(renderer.new_gc(), 0, 0, picture)
+                    renderer.draw_image(
+                        renderer.new_gc(), *self._keep_picture(axes, part, renderer)
+                    )
 
-    def _keep_picture(self, axes: Axes, part: Artist, renderer: RendererAgg) -> np.ndarray:
-        """The pixels of a part, (height, width, 4), bottom up, drawn once for each of its looks."""
+    def _keep_picture(
+        self, axes: Axes, part: Artist, renderer: RendererAgg
+    ) -> tuple[int, int, np.ndarray]:
+        """A part, drawn once for each of its looks: left and lower end, and pixels, bottom up."""
         ends, texts = [], []  # of a background
         if isinstance(part, Legend):
             texts = part.get_texts()
@@ -160,7 +163,11 @@ class _Shell(VBox):
                 del self._pictures[next(iter(self._pictures))]
             alone = RendererAgg(renderer.width, renderer.height, renderer.dpi)
             part.draw(alone)
-            self._pictures[key] = np.asarray(alone.buffer_rgba())[::-1]
+            pixels = np.asarray(alone.buffer_rgba())[::-1]
+            rows, columns = (np.flatnonzero(pixels[..., 3].any(axis)) for axis in (1, 0))
+            left, low = columns.min(initial=0), rows.min(initial=0)
+            inked = pixels[low : rows.max(initial=0) + 1, left : columns.max(initial=0) + 1]
+            self._pictures[key] = left, low, inked.copy()  # and the rest of the page is let go
         return self._pictures[key]
 
 
