@@ -257,6 +257,18 @@ def test_every_link_to_a_file_leads_to_one(page):
 CORE = ["schema", "world", "events", "windows", "reader", "model", "losses", "training"]
 
 
+def test_the_readme_s_hours_are_the_sum_of_the_notebooks_minutes():
+    found = []
+    for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
+        head = path.read_text(encoding="utf-8").split("**Minutes:**")[1]
+        found.append(
+            [int(minutes) for minutes in re.findall(r"(\d+) (?:to teach|for the ex)", head)]
+        )
+    teach, exercises = (round(sum(minutes) / 60) for minutes in zip(*found, strict=True))
+    assert len(found) == 10
+    assert f"All ten take {teach} hours to teach and {exercises} for the exercises" in README
+
+
 def test_the_readme_lists_the_core_in_its_order_and_with_its_lines():
     rows = {row[0].strip("`"): int(row[1]) for row in table(README, "module")}
     assert list(rows) == CORE
