@@ -121,19 +121,15 @@ def build() -> None:
         print(
             f"No CPU build of {torch} was found, so the one with GPU libraries follows.", flush=True
         )
-    install("-r", str(PINS))
+    if status := run([*PIP, "-r", str(PINS)]):
+        print(f"error: pip could not install what {PINS} lists; see above", file=sys.stderr)
+        sys.exit(status)
     READY.touch()
 
 
 def pinned(name: str) -> str:
     """The pin of a package in requirements.txt, such as torch==2.13.0."""
     return re.search(rf"(?m)^{name}==[\d.]+", PINS.read_text(encoding="utf-8"))[0]
-
-
-def install(*what: str) -> None:
-    if status := run([*PIP, *what]):
-        print(f"error: pip could not install {' '.join(what)}; see above", file=sys.stderr)
-        sys.exit(status)
 
 
 def run(arguments: list[str], variables: dict[str, str] | None = None) -> int:

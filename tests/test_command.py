@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import wheels
 
 from helpers import __main__ as command
 
@@ -81,6 +82,9 @@ def test_the_pythons_are_those_that_the_package_names_and_make_looks_for():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert f"(3, {oldest}) <= sys.version_info[:2] <= (3, {newest})" in makefile
     assert all(f"python3.{minor}" in makefile for minor in range(oldest, newest + 1))
+    assert tuple(f"3.{minor}" for minor in range(oldest, newest + 1)) == wheels.PYTHONS
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"| | {' | '.join(wheels.PYTHONS)} |" in readme
     assert set(re.search(r"(?m)^help (.+):$", makefile)[1].split()) == set(command.COMMANDS)
 
 

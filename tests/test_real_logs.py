@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from own_logs import summarise
 from small import command
-from suffix_logs import prepare
+from suffix_logs import prepare, split_in_file_order
 
 from helpers.events import TEST
 from helpers.support.files import DATA
@@ -57,9 +57,7 @@ def test_incidents_reach_the_figures_of_the_strongest_public_library(tmp_path):
 
 def test_help_desk_reaches_the_figure_asked_for(tmp_path):
     log = pd.read_csv(LOGS / "helpdesk.csv.gz", dtype=str, keep_default_na=False)
-    cases = log["Case ID"].drop_duplicates()
-    first = log["Case ID"].isin(cases[: int(0.8 * len(cases))])  # in file order
-    log["part"] = first.map({True: "train", False: "test"})
+    log["part"] = split_in_file_order(log, "Case ID")
     log.to_csv(tmp_path / "helpdesk.csv", index=False)
     assert accuracy(tmp_path / "helpdesk.csv", "helpdesk", tmp_path)["activity"] >= 0.82
 
