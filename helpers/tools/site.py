@@ -31,6 +31,7 @@ SITE = ROOT / "build" / "site"
 TOOLS = Path(__file__).parent
 CELLS = TOOLS / "site_cells.html.j2"
 FILES = ("site.css", "site.js")
+IDS = ("main", "search", "found", "count", "theme", "pages")  # of what is around a page's text
 README = ROOT / "README.md"
 TEXTS = {README: "about.html", ROOT / "data" / "README.md": "data.html"}
 BAR = re.compile(r"\d+%\|| \[\d\d:\d\d")  # what a progress bar leaves behind: 100%|, 0 lines [00:00
@@ -141,7 +142,8 @@ def make_page(path: Path, files: dict[Path, str]) -> tuple[Page, dict[str, bytes
         table.wrap(soup.new_tag("div", attrs={"class": "scroll"}))
     for style in soup.select("style"):  # pandas' own
         style.decompose()
-    headings = [name_heading(heading, soup) for heading in soup.select("h1, h2, h3, h4")]
+    taken = set(IDS)
+    headings = [name_heading(heading, taken) for heading in soup.select("h1, h2, h3, h4")]
     overview = read_overview(soup) if path.suffix == ".ipynb" else None
     sections = list_sections(soup)
     for heading in soup.select("h2, h3, h4"):
@@ -175,15 +177,15 @@ def arrange_image(image: Tag, path: Path, figures: dict[str, bytes]) -> None:
     image.wrap(Tag(name="a", attrs={"href": image["src"]}))
 
 
-def name_heading(heading: Tag, soup: BeautifulSoup) -> Heading:
+def name_heading(heading: Tag, taken: set[str]) -> Heading:
     """Gives a heading an id of its own on its page, made of its words."""
     text = text_of(heading)
-    name = re.sub(r"\W+", "-", text).strip("-").lower()
-    del heading["id"]
-    number, id_ = 1, name
-    while soup.find(id=id_):
+    name = id_ = re.sub(r"\W+", "-", text).strip("-").lower()
+    number = 1
+    while id_ in taken:
         number += 1
         id_ = f"{name}-{number}"
+    taken.add(id_)
     heading["id"] = id_
     return Heading(int(heading.name[1]), id_, text)
 

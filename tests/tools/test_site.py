@@ -1,4 +1,4 @@
-"""The web page of the course: what it shows, where its links lead, and how it looks in a browser."""
+"""The web page of the course: what it shows, where its links lead, what a browser makes of it."""
 
 import base64
 import re
@@ -214,7 +214,7 @@ def test_every_text_stands_out_from_what_is_behind_it(theme):
         (front, behind): contrast(colours[front], colours[behind])
         for front in texts
         for behind in grounds
-        if behind != "mark" or front in ("text", "link")
+        if behind != "mark" or front == "text"
     }
     assert {pair: value for pair, value in weak.items() if value < 4.5} == {}
 
@@ -270,3 +270,82 @@ def test_every_page_is_a_page_of_its_own(whole):
 
 def is_prose(string) -> bool:
     return string.find_parent(["code", "pre"]) is None
+
+
+# -- in a browser, from the files
+
+
+@needs_chromium
+def test_on_a_phone_no_page_scrolls_sideways_and_none_asks_the_web(whole):
+    with chromium_page(390, 844) as page:
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        for path in sorted(whole.glob("*.html")):
+            page.goto(path.as_uri())
+            page.eval_on_selector_all("details", "all => all.forEach(each => each.open = true)")
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= 390, (path.name, wide)
+        assert len(asked) > 30
+        assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+
+
+@needs_chromium
+def test_a_search_leads_to_the_heading(whole):
+    with chromium_page() as page:
+        page.goto((whole / "index.html").as_uri())
+        page.keyboard.press("/")
+        page.keyboard.type("floor")
+        found = page.locator("#found a")
+        found.first.wait_for()
+        assert "floor" in found.first.locator("strong").inner_text().lower()
+        assert all("floor" in each.lower() for each in found.all_inner_texts())
+        page.keyboard.type(" zebra")
+        page.get_by_text("0 places").wait_for()
+        page.locator("#search").fill("attention by hand")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/02_stream_encoders.html#attention-by-hand")
+        top = page.locator("#attention-by-hand").bounding_box()["y"]
+        assert 40 < top < 300
+        page.keyboard.press("/")
+        page.keyboard.type("floor")
+        found.first.wait_for()
+        page.keyboard.press("Escape")
+        assert page.locator("#found").is_hidden()
+
+
+@needs_chromium
+def test_the_theme_is_the_system_s_until_another_is_chosen_and_is_kept(whole):
+    def ground(page) -> str:
+        return page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+    with chromium_page() as page:
+        page.emulate_media(color_scheme="light")
+        page.goto((whole / "index.html").as_uri())
+        light = ground(page)
+        page.emulate_media(color_scheme="dark")
+        dark = ground(page)
+        assert light != dark
+        page.get_by_role("button", name="Light theme").click()
+        assert ground(page) == light
+        page.goto((whole / "01_data_prep.html").as_uri())
+        assert ground(page) == light
+        page.get_by_role("button", name="Dark theme").click()
+        page.reload()
+        assert ground(page) == dark
+        image = page.locator("img.figure").first
+        assert image.evaluate("each => getComputedStyle(each).backgroundColor") == light
+
+
+@needs_chromium
+def test_the_keyboard_reaches_the_text_and_shows_where_it_is(whole):
+    with chromium_page() as page:
+        page.goto((whole / "06_category_losses.html").as_uri())
+        page.keyboard.press("Tab")
+        skip = page.locator(".skip")
+        assert skip.bounding_box()["y"] >= 0
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.id") == "main"
+        page.keyboard.press("Tab")
+        page.keyboard.press("Tab")
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
