@@ -22,7 +22,7 @@ from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbconvert.preprocessors import ExtractOutputPreprocessor
 from nbformat import NotebookNode
-from nbformat.v4 import new_markdown_cell, new_notebook
+from nbformat.v4 import new_markdown_cell, new_notebook, new_output
 
 from helpers.support.files import ROOT
 from helpers.tools.course import NOTEBOOKS, WIDGET
@@ -101,22 +101,32 @@ def export(notebook: NotebookNode, name: str) -> tuple[BeautifulSoup, dict[str, 
 
 
 def read_notebook(path: Path) -> NotebookNode:
-    """A notebook as it is stored, without notes to the teacher and what progress bars left."""
+    """A notebook as it is stored, without notes to the teacher, widgets and progress bars."""
     notebook = nbformat.read(path, as_version=4)
     shown = []
     for cell in notebook.cells:
         if cell.metadata.get("slideshow", {}).get("slide_type") == "notes":
             continue
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if not is_bar(output)]
+            cell.outputs = replace_widgets(cell.outputs)
         shown.append(cell)
     notebook.cells = shown
     return notebook
 
 
-def is_bar(output: NotebookNode) -> bool:
-    data = output.get("data", {})
-    return WIDGET in data and bool(BAR.search(data.get("text/plain", "")))
+def replace_widgets(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Outputs with a line in place of a widget, which lives in a kernel; a bar leaves nothing."""
+    kept = []
+    for output in outputs:
+        data = output.get("data", {})
+        if WIDGET in data:
+            left = data["text/plain"]
+            if BAR.search(left):
+                continue
+            line = f"{left.split('(')[0]} needs a running kernel: open this notebook in JupyterLab."
+            output = new_output("display_data", {"text/html": f'<p class="widget">{line}</p>'})
+        kept.append(output)
+    return kept
 
 
 # -- from HTML to a page of the site
