@@ -74,10 +74,16 @@ class WithMathML(IPythonRenderer):
     """Formulas as MathML, which browsers show by themselves."""
 
     def block_math(self, body: str) -> str:
-        return f'<div class="formula">{convert(body, display="block")}</div>'
+        return f'<div class="formula">{convert(space_out(body), display="block")}</div>'
 
     def inline_math(self, body: str) -> str:
-        return convert(body)
+        return convert(space_out(body))
+
+
+def space_out(formula: str) -> str:
+    r"""The thin spaces that LaTeX leaves around \ln, and MathML does not: T ln 8, not Tln8."""
+    formula = re.sub(r"(?<=[\w}] )\\ln", r"\\,\\ln", formula)
+    return re.sub(r"\\ln (?=[\w\\])", r"\\ln\\, ", formula)
 
 
 def render(markdown: str) -> str:

@@ -109,6 +109,19 @@ def test_formulas_are_mathml(folder):
     assert "$" not in page.get_text().replace("$5", "")
 
 
+@pytest.mark.parametrize(
+    "formula, spaced",
+    [
+        (r"T \ln 8", r"T \,\ln\, 8"),
+        (r"-\ln p_\text{true}", r"-\ln\, p_\text{true}"),
+        (r"\ln(\text{size})", r"\ln(\text{size})"),
+        (r"-\ln", r"-\ln"),
+    ],
+)
+def test_a_logarithm_stands_apart_from_its_neighbours(formula, spaced):
+    assert site.space_out(formula) == spaced
+
+
 def test_a_figure_is_a_file_with_its_text_its_size_and_a_link_to_it(folder):
     image = read(folder / "02_next.html").select_one(".output img")
     assert image["alt"] == 'A line that "falls" & rises.'
