@@ -82,7 +82,7 @@ class WithMathML(IPythonRenderer):
 
 def space_out(formula: str) -> str:
     r"""The thin spaces that LaTeX leaves around \ln, and MathML does not: T ln 8, not Tln8."""
-    formula = re.sub(r"(?<=[\w}] )\\ln", r"\\,\\ln", formula)
+    formula = re.sub(r"(?<=[\w})] )\\ln", r"\\,\\ln", formula)
     return re.sub(r"\\ln (?=[\w\\])", r"\\ln\\, ", formula)
 
 

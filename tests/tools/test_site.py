@@ -116,6 +116,7 @@ def test_formulas_are_mathml(folder):
         (r"-\ln p_\text{true}", r"-\ln\, p_\text{true}"),
         (r"\ln(\text{size})", r"\ln(\text{size})"),
         (r"-\ln", r"-\ln"),
+        (r"(1 - c) \ln 8", r"(1 - c) \,\ln\, 8"),
     ],
 )
 def test_a_logarithm_stands_apart_from_its_neighbours(formula, spaced):
