@@ -169,6 +169,7 @@ def join_asked(asked: dict[str, str], verdicts: list[str], check: str) -> list[t
             rows.append((beginning, question))
             continue
         found = [verdict for verdict in verdicts if verdict.startswith(beginning)]
+        found = [beginning] if beginning in found else found  # one may begin with another
         if len(found) != 1:
             raise ValueError(
                 f"guide.toml, [ask.{check}]: {len(found)} sentences of the check begin with "

@@ -109,6 +109,11 @@ def test_what_to_ask_back_is_joined_to_a_whole_sentence():
     ]
 
 
+def test_a_whole_sentence_may_be_the_beginning_of_another():
+    verdicts = ["That is wrong.", "That is wrong. And that."]
+    assert guide.join_asked({"That is wrong.": "Why?"}, verdicts, "add") == [(verdicts[0], "Why?")]
+
+
 @pytest.mark.parametrize("beginning, found", [("That is the", 2), ("That was", 0)])
 def test_a_beginning_that_fits_no_sentence_or_two_is_refused(beginning, found):
     verdicts = ["That is the sum of all.", "That is the mean of all."]
