@@ -247,7 +247,7 @@ def list_in_class(lesson: Lesson, plan: list[list]) -> list[Exercise]:
 
 @dataclass
 class Meeting:
-    """One meeting of a calendar: its lessons with the minutes of each, and what is left for home."""
+    """One meeting of a calendar: its lessons, the minutes of each, and what is left for home."""
 
     lessons: list[tuple[Lesson, int]]
     homework: list[Exercise]
