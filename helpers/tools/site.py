@@ -17,15 +17,15 @@ from typing import NamedTuple
 import nbformat
 from bs4 import BeautifulSoup, Tag
 from jinja2 import Environment, FileSystemLoader
-from latex2mathml.converter import convert
 from nbconvert import HTMLExporter
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbconvert.filters.markdown_mistune import MarkdownWithMath
 from nbconvert.preprocessors import ExtractOutputPreprocessor
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_notebook, new_output
 
 from helpers.support.files import ROOT
 from helpers.tools.course import NOTEBOOKS, WIDGET
+from helpers.tools.guide import Lesson, WithFormulas, read_first_cell
 
 SITE = ROOT / "build" / "site"
 TOOLS = Path(__file__).parent
@@ -36,24 +36,12 @@ README = ROOT / "README.md"
 TEXTS = {README: "about.html", ROOT / "data" / "README.md": "data.html"}
 BAR = re.compile(r"\d+%\|| \[\d\d:\d\d")  # what a progress bar leaves behind: 100%|, 0 lines [00:00
 FOLDED = re.compile(r"Solution|Answer|Hint")
-MINUTES = re.compile(r"Minutes: (\d+) to run .*?, (\d+) to teach, (\d+) for the exercises")
 
 
 class Heading(NamedTuple):
     level: int
     id: str
     text: str
-
-
-class Overview(NamedTuple):
-    """What a notebook's first cell says of it; the fields of text are HTML."""
-
-    question: str
-    objectives: str
-    before: str
-    run: str
-    teach: str
-    exercises: str
 
 
 class Page(NamedTuple):
@@ -64,32 +52,21 @@ class Page(NamedTuple):
     body: str
     headings: list[Heading]
     sections: list[list[str]]  # for the search: id, heading, prose, code
-    overview: Overview | None = None
+    lesson: Lesson | None = None
 
 
 # -- from cells to HTML
 
 
-class WithMathML(IPythonRenderer):
-    """Formulas as MathML, which browsers show by themselves."""
-
-    def block_math(self, body: str) -> str:
-        return f'<div class="formula">{convert(space_out(body), display="block")}</div>'
-
-    def inline_math(self, body: str) -> str:
-        return convert(space_out(body))
-
-
-def space_out(formula: str) -> str:
-    r"""The thin spaces that LaTeX leaves around \ln, and MathML does not: T ln 8, not Tln8."""
-    formula = re.sub(r"(?<=[\w})] )\\ln", r"\\,\\ln", formula)
-    return re.sub(r"\\ln (?=[\w\\])", r"\\ln\\, ", formula)
-
-
 def render(markdown: str) -> str:
     """The HTML of a text in Markdown."""
-    renderer = WithMathML(escape=False, exclude_anchor_links=True)
+    renderer = WithFormulas(escape=False, exclude_anchor_links=True)
     return MarkdownWithMath(renderer=renderer).render(markdown)
+
+
+def render_line(markdown: str) -> str:
+    """The HTML of a line in Markdown, which is no paragraph of its own."""
+    return render(markdown).strip().removeprefix("<p>").removesuffix("</p>")
 
 
 def export(notebook: NotebookNode, name: str) -> tuple[BeautifulSoup, dict[str, bytes]]:
@@ -143,9 +120,10 @@ def make_page(path: Path, files: dict[Path, str]) -> tuple[Page, dict[str, bytes
 
     ``files`` names the page of each source; a link to another file of the project becomes text.
     """
-    file = files[path]
+    file, lesson = files[path], None
     if path.suffix == ".ipynb":
         notebook = read_notebook(path)
+        lesson = read_first_cell(notebook.cells[0].source, path)
     else:
         notebook = new_notebook(cells=[new_markdown_cell(path.read_text(encoding="utf-8"))])
     soup, figures = export(notebook, Path(file).stem)
@@ -160,14 +138,13 @@ def make_page(path: Path, files: dict[Path, str]) -> tuple[Page, dict[str, bytes
         style.decompose()
     taken = set(IDS)
     headings = [name_heading(heading, taken) for heading in soup.select("h1, h2, h3, h4")]
-    overview = read_overview(soup) if path.suffix == ".ipynb" else None
     sections = list_sections(soup)
     for heading in soup.select("h2, h3, h4"):
         about = {"class": "anchor", "href": f"#{heading['id']}", "aria-label": "Link to this part"}
         heading.append(soup.new_tag("a", string="#", attrs=about))
     title = "About the course" if path == README else headings[0].text
     contents = [each for each in headings if each.level in (2, 3)]
-    return Page(file, title, str(soup), contents, sections, overview), figures
+    return Page(file, title, str(soup), contents, sections, lesson), figures
 
 
 def lead(link: Tag, path: Path, files: dict[Path, str]) -> None:
@@ -227,20 +204,6 @@ def list_sections(soup: BeautifulSoup) -> list[list[str]]:
     return sections
 
 
-def read_overview(soup: BeautifulSoup) -> Overview:
-    """What the first cell of a notebook says: its question, objectives, minutes and so on."""
-    cell = soup.find(recursive=False)
-    paragraphs = cell.find_all("p")
-    before = next(each for each in paragraphs if text_of(each).startswith("Before this:"))
-    minutes = next(filter(None, (MINUTES.match(text_of(each)) for each in paragraphs)))
-    return Overview(
-        text_of(paragraphs[0]),
-        str(cell.find("ul")),
-        before.decode_contents().replace("<strong>Before this:</strong> ", ""),
-        *minutes.groups(),
-    )
-
-
 # -- the whole site
 
 
@@ -281,6 +244,7 @@ def make_index(files: dict[Path, str]) -> Page:
 
 def write_pages(pages: list[Page], folder: Path) -> None:
     environment = Environment(loader=FileSystemLoader(TOOLS), autoescape=False)
+    environment.filters["inline"] = render_line
     around = [None, *pages, None]
     for before, page, after in zip(around, pages, around[2:], strict=False):
         template = "site_index.html.j2" if page.file == "index.html" else "site_page.html.j2"

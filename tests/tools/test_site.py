@@ -16,6 +16,7 @@ from test_notebooks import ROOT, cell, text, tiny
 from helpers.support.files import DATA
 from helpers.tools import site
 from helpers.tools.course import WIDGET
+from helpers.tools.guide import space_out
 
 PICTURE = DATA / "shift.png"
 README = "# A course\n\nIt is *small*.\n\n![What is drawn](shift.png)\n\n**For whom.** For you.\n"
@@ -120,7 +121,7 @@ def test_formulas_are_mathml(folder):
     ],
 )
 def test_a_logarithm_stands_apart_from_its_neighbours(formula, spaced):
-    assert site.space_out(formula) == spaced
+    assert space_out(formula) == spaced
 
 
 def test_a_figure_is_a_file_with_its_text_its_size_and_a_link_to_it(folder):
@@ -161,7 +162,7 @@ def test_the_index_says_of_each_notebook_what_its_first_cell_says(folder):
     said = re.sub(r"\s+", " ", cards[0].get_text())
     assert "How small may it be?" in said
     assert "40 minutes to teach, 50 for the exercises, 1 to run" in said
-    assert [each.get_text() for each in cards[0].select("li")] == ["add,", "say so,", "stop."]
+    assert [each.get_text() for each in cards[0].select("li")] == ["add", "say so", "stop"]
     assert "Before it: nothing." in said
     assert page.select(".question strong") == []
 
