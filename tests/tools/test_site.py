@@ -247,8 +247,13 @@ def whole(tmp_path_factory):
     return folder
 
 
-def test_no_link_of_the_site_is_dead(whole):
-    pages = {path.name: read(path) for path in whole.glob("*.html")}
+@pytest.fixture(scope="module")
+def pages(whole):
+    """Its pages by the names of their files, to be read."""
+    return {path.name: read(path) for path in whole.glob("*.html")}
+
+
+def test_no_link_of_the_site_is_dead(whole, pages):
     assert len(pages) == len(list(site.NOTEBOOKS.glob("*.ipynb"))) + 3
     dead = []
     for name, page in pages.items():
@@ -262,27 +267,26 @@ def test_no_link_of_the_site_is_dead(whole):
     assert dead == []
 
 
-def test_the_site_asks_the_web_for_nothing(whole):
-    for path in whole.glob("*.html"):
-        page = read(path)
+def test_the_site_asks_the_web_for_nothing(pages):
+    for page in pages.values():
         sources = [each.get("src") or each.get("href") for each in page.select("[src], link[href]")]
         assert all("//" not in source for source in sources)
         assert {each for each in sources if not each.startswith("data:")} >= {"site.css", "site.js"}
         assert page.select("iframe, object, embed, script:not([src])") == []
     for name in site.FILES:
-        assert not re.search(r"https?:|@import|url\(", (whole / name).read_text(encoding="utf-8"))
+        text = (site.TOOLS / name).read_text(encoding="utf-8")
+        assert not re.search(r"https?:|@import|url\(", text)
 
 
-def test_every_page_is_a_page_of_its_own(whole):
-    for path in whole.glob("*.html"):
-        page = read(path)
+def test_every_page_is_a_page_of_its_own(pages):
+    for name, page in pages.items():
         assert page.html["lang"] == "en" and page.title.get_text()
         assert len(page.select("h1")) == len(page.select("main")) == 1
         ids = [each["id"] for each in page.select("[id]")]
-        assert len(ids) == len(set(ids)), path.name
+        assert len(ids) == len(set(ids)), name
         assert "$" not in re.sub(r"\$\d", "", " ".join(page.main.find_all(string=is_prose)))
         levels = [int(each.name[1]) for each in page.select("h1, h2, h3, h4")]
-        assert all(after - before <= 1 for before, after in pairwise(levels)), path.name
+        assert all(after - before <= 1 for before, after in pairwise(levels)), name
 
 
 def is_prose(string) -> bool:
@@ -308,7 +312,7 @@ def test_on_a_phone_no_page_scrolls_sideways_and_none_asks_the_web(whole):
 
 @needs_chromium
 def test_a_search_leads_to_the_heading(whole):
-    heading = read(whole / "06_category_losses.html").select("h2")[0]
+    heading = read(whole / "06_category_losses.html").select_one("h2")
     words = heading.get_text().removesuffix("#")
     with chromium_page() as page:
         page.goto((whole / "index.html").as_uri())
