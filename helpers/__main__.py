@@ -170,7 +170,8 @@ def clean() -> None:
     (ROOT / "notebooks" / "score.jsonl").unlink(missing_ok=True)
     for pattern in ("__pycache__", ".ipynb_checkpoints"):
         for path in ROOT.rglob(pattern):
-            shutil.rmtree(path, ignore_errors=True)
+            if ROOT / "work" not in path.parents:  # a student's, with what was saved before
+                shutil.rmtree(path, ignore_errors=True)
 
 
 if __name__ == "__main__":

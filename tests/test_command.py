@@ -141,7 +141,7 @@ def test_clean_removes_what_was_built_and_nothing_else(project):
     (project / "data" / "__pycache__").mkdir(parents=True)
     (project / "data" / "mine.csv").touch()
     for folder in ("notebooks", "work"):
-        (project / folder).mkdir()
+        (project / folder / ".ipynb_checkpoints").mkdir(parents=True)
         (project / folder / "score.jsonl").touch()
     ended = start(project, "clean")
     assert ended.wait(60) == 0
@@ -149,4 +149,5 @@ def test_clean_removes_what_was_built_and_nothing_else(project):
     assert {"mine.csv", "__main__.py"} <= left and not {".venv", "build", ".ready"} & left
     assert not (project / "data" / "__pycache__").exists()
     assert list((project / "notebooks").iterdir()) == []
-    assert (project / "work" / "score.jsonl").exists()  # a student's
+    kept = {path.name for path in (project / "work").iterdir()}  # a student's
+    assert kept == {"score.jsonl", ".ipynb_checkpoints"}

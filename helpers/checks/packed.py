@@ -8,7 +8,7 @@ import base64
 import json
 import sys
 import zlib
-from importlib.abc import Loader, MetaPathFinder
+from importlib.abc import InspectLoader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def unpack(text: str) -> dict[str, str]:
     return json.loads(zlib.decompress(base64.b64decode(text)))
 
 
-class PackedModules(MetaPathFinder, Loader):
+class PackedModules(MetaPathFinder, InspectLoader):
     """Imports modules from their sources, which are in no file that could be shown."""
 
     def __init__(self, sources: dict[str, str]):
@@ -34,9 +34,11 @@ class PackedModules(MetaPathFinder, Loader):
     def find_spec(self, name, path=None, target=None):
         return ModuleSpec(name, self) if name in self.sources else None
 
-    def exec_module(self, module):
-        name = module.__name__
-        exec(compile(self.sources[name], f"<{name}>", "exec"), vars(module))
+    def get_code(self, name):
+        return self.source_to_code(self.sources[name], f"<{name}>")
+
+    def get_source(self, name):
+        return None  # whoever asks, an editor or a traceback, has nothing to show
 
 
 if PACKED.exists():

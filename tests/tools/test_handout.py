@@ -120,6 +120,15 @@ def test_tools_that_a_notebook_uses_are_handed_out(files):
     assert "train" in named and {f"{name}.py" for name in named} <= handout.TOOLS
 
 
+def test_each_command_is_a_student_s_or_a_teacher_s():
+    teachers = set(command.COMMANDS) - set(command.FOR_STUDENTS)
+    assert {"test-long", "handout", "slides"} <= teachers
+    assert teachers <= {"test-long", "handout", "slides", "site", "grade", "guide"}
+    lines = " ".join(line for _, lines in command.FOR_STUDENTS.values() for line in lines)
+    tools = re.findall(r"helpers\.tools\.(\w+)", lines)
+    assert tools and {f"{name}.py" for name in tools} <= handout.TOOLS
+
+
 def test_notebooks_lack_solutions_notes_and_outputs(files):
     for name in NAMES:
         cells = nbformat.reads(files[f"notebooks/{name}"].decode(), as_version=4).cells
