@@ -65,15 +65,16 @@ def score() -> None:
     except OSError as error:
         print(f"No score is kept: {SCORE.resolve()} cannot be written ({error.strerror}).")
         return
-    right = {each["check"] for each in tries if each["right"] is True}
+    right = {str(each["check"]) for each in tries if each["right"] is True}
     by_notebook = {}
     for check, (notebook, exercise) in EXERCISES.items():
         by_notebook.setdefault(notebook, {})[exercise] = check in right
+    width = max(map(len, by_notebook))
     for notebook, exercises in sorted(by_notebook.items()):
-        open_ones = ", ".join(number for number, done in exercises.items() if not done)
-        still = f"   still {open_ones}" if open_ones else ""
-        print(f"{notebook:<28}{sum(exercises.values()):>3} of {len(exercises)}{still}")
-    print(f"{'together':<28}{len(right & EXERCISES.keys()):>3} of {len(EXERCISES)}")
+        left = ", ".join(number for number, done in exercises.items() if not done)
+        still = f"   still {left}" if left else ""
+        print(f"{notebook:<{width}}{sum(exercises.values()):>4} of {len(exercises)}{still}")
+    print(f"{'together':<{width}}{len(right & EXERCISES.keys()):>4} of {len(EXERCISES)}")
 
 
 def read_tries() -> list[dict]:

@@ -84,8 +84,9 @@ def test_a_line_that_is_no_try_is_passed_over(folder, capsys):
     with scores.SCORE.open("ab") as file:
         file.write(b'{"check": "cut o\n\xff\n[]\n3\n{"right": true}\n')
         file.write(b'{"check": "equally_likely", "right": "yes"}\n')
+        file.write(b'{"check": ["equally_likely"], "right": true}\n')
     scores.note("00.9", "one_that_is_gone", True)
-    assert len(scores.read_tries()) == 3
+    assert len(scores.read_tries()) == 4
     assert told(capsys)[-1].split()[:3] == ["together", "1", "of"]
 
 
