@@ -112,6 +112,12 @@ def test_it_holds_what_a_student_needs_and_nothing_of_the_teacher_s(files):
         assert files[name]
 
 
+def test_what_is_added_to_the_tools_or_the_checks_stays_with_the_teacher():
+    for name in ("tools/hidden.py", "tools/a/hidden.py", "checks/hidden.py", "checks/a/hidden.py"):
+        assert not handout.is_for_students(ROOT / "helpers" / name)
+    assert handout.is_for_students(ROOT / "helpers" / "uses" / "new.py")
+
+
 def test_tools_that_a_notebook_uses_are_handed_out(files):
     named = set()
     for name in NAMES:
