@@ -16,13 +16,15 @@ from tempfile import TemporaryDirectory
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 from zlib import crc32
 
+from jinja2 import StrictUndefined, Template
+
 from helpers.checks.packed import PACKED, pack
 from helpers.support.files import ROOT
 from helpers.tools.course import NOTEBOOKS, write_student_edition
 
 ZIP = ROOT / "build" / "handout.zip"
 FOLDER = "multi-stream-events-course"  # the one folder in the zip
-README = Path(__file__).with_name("handout.md")
+README = Path(__file__).with_name("handout.md.j2")
 DATE = (2026, 1, 1)  # of every file in the zip
 FILES = (
     "LICENSE",
@@ -100,11 +102,12 @@ def read_answers() -> dict[str, str]:
 def write_readme() -> str:
     """The students' README: its own text, with what it shares with the project's in its places."""
     shared = (ROOT / "README.md").read_text(encoding="utf-8")
-    heading = re.compile(r"(?m)^## (.+)\n")
-    intro, *sections = heading.split(shared)
-    parts = dict(zip(sections[::2], sections[1::2], strict=True)) | {"intro": intro}
-    text = README.read_text(encoding="utf-8")
-    return re.sub(r"\{\{(.+)\}\}", lambda place: parts[place[1]].strip(), text)
+    intro, *parts = (part.strip() for part in re.split(r"(?m)^## (.+)\n", shared))
+    sections = dict(zip(parts[::2], parts[1::2], strict=True))
+    template = Template(
+        README.read_text(encoding="utf-8"), keep_trailing_newline=True, undefined=StrictUndefined
+    )
+    return template.render(intro=intro, sections=sections)
 
 
 def make_notebooks() -> dict[str, bytes]:
