@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import torch
 from torch import nn
 
-from helpers.checks.verdicts import compare, find_missing
+from helpers.checks.verdicts import compare
 from helpers.model import attend
 
 
@@ -51,10 +51,7 @@ def weights_of(student):
 
 
 def shown_by(student):
-    """Exercise 02.2: the stream that shows each of five habits.
-
-    It tells the first wrong habit a hint, and never the answer: whoever saw it had nothing to do.
-    """
+    """Exercise 02.2: the stream that shows each of five habits."""
     right = {1: "Actor", 2: "Recipient", 3: "CostCode", 4: "any", 5: "Location"}
     hints = {
         1: "whose habit is it?",
@@ -63,15 +60,12 @@ def shown_by(student):
         4: "a habit of the whole workplace shows in which histories?",
         5: "which history holds all the people who work there?",
     }
-    missing = find_missing(student, student, needed=True)
-    if missing:
-        print(f"Not done yet: your answer {missing}")
-    elif not isinstance(student, dict) or student.keys() != right.keys():
-        print("Not yet: the answer is a dictionary from the numbers 1 to 5 to names of streams.")
-    elif wrong := [n for n in right if student[n] != right[n]]:
-        print(f"Not yet: think again about number {wrong[0]}: {hints[wrong[0]]}")
-    else:
-        print("Right: that is the answer.")
+    mistakes = {"A dictionary from the numbers 1 to 5 to names of streams is asked for.": student}
+    if isinstance(student, dict) and student.keys() == right.keys():
+        wrong = [n for n in right if student[n] != right[n]]
+        # One at a time: whatever else is wrong, the first wrong habit gets its hint.
+        mistakes = {f"Think again about number {n}: {hints[n]}": student for n in wrong[:1]}
+    compare(student, right, mistakes=mistakes)
 
 
 def fair_width(student):
