@@ -37,7 +37,7 @@ def cross_entropy(student):
     def cut_off(logits, true):
         return min(right(logits, true), -math.log(1e-12))
 
-    def lost(logits, true):
+    def too_small(logits, true):
         probability = math.exp(-right(logits, true))
         return -math.log(probability) if probability else math.inf
 
@@ -57,7 +57,7 @@ def cross_entropy(student):
     ]
     mistakes = {
         "That probability was too small for the computer and became 0: "
-        "its logarithm can be had without it.": lost,
+        "its logarithm can be had without it.": too_small,
         powers: naive,
         "The largest logit was taken from all others, and not from the true one "
         "behind the sum.": true_as_it_was,
