@@ -3,7 +3,7 @@
 import math
 from functools import partial
 
-from helpers.checks.verdicts import are_equal, compare, is_unfinished, simplify
+from helpers.checks.verdicts import are_equal, compare, is_unfinished, say, simplify
 
 
 def epochs_needed(student):
@@ -176,7 +176,7 @@ def made_up_report(student):
         "memorising from": "the first epoch after validation's lowest",
     }
     if not isinstance(student, dict):
-        print("Not done yet: your answer is no dictionary; fill in the one that is there.")
+        say("Not done yet: your answer is no dictionary; fill in the one that is there.")
         return
     given = {question: simplify(student.get(question, ...)) for question in answers}
     missing = [question for question in answers if is_unfinished(given[question])]
@@ -187,8 +187,8 @@ def made_up_report(student):
             form = "give a list, even of one" if asked else "give a number, not a list"
             wrong.append(f"'{question}': {hints[question] if asked == got else form}")
     if missing:
-        print(f"Not done yet: {', '.join(missing)}.")
+        say(f"Not done yet: {', '.join(missing)}.")
     elif wrong:
-        print(f"Not yet: {'; '.join(wrong)}.")
+        say(f"Not yet: {'; '.join(wrong)}.")
     else:
-        print(f"Right: all {len(answers)} answers agree.")
+        say(f"Right: all {len(answers)} answers agree.")
