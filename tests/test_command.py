@@ -14,6 +14,7 @@ import pytest
 import wheels
 
 from helpers import __main__ as command
+from helpers.support import readiness
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -75,10 +76,32 @@ def test_a_python_that_will_not_do_is_told_which_would(version, does):
     assert "32 bits" in command.refuse_python((3, 12), has_64_bits=False)
 
 
+def test_a_folder_too_deep_for_windows_is_refused_with_a_remedy():
+    deep = "C:\\" + 70 * "x"
+    assert command.refuse_place(deep, long_paths=True) is None
+    assert command.refuse_place("C:\\course", long_paths=False) is None
+    why = command.refuse_place(deep, long_paths=False)
+    assert "73 characters" in why and "shorter" in why
+    assert os.name == "nt" or command.takes_long_paths()
+
+
+def test_the_longest_path_of_the_environment_fits_where_windows_allows_it():
+    packages = Path(pytest.__file__).parent.parent
+    longest = max(len(str(path.relative_to(packages))) for path in packages.rglob("*"))
+    assert command.LONGEST_FOLDER + len(r"\.venv\Lib\site-packages\\"[:-1]) + longest < 260
+
+
+def test_a_python_that_cannot_build_environments_is_told_what_to_install(monkeypatch):
+    assert command.refuse_without_pip() is None
+    monkeypatch.setitem(sys.modules, "ensurepip", None)  # importing it fails from now on
+    assert f"apt install python3.{sys.version_info.minor}-venv" in command.refuse_without_pip()
+
+
 def test_the_pythons_are_those_that_the_package_names_and_make_looks_for():
     oldest, newest = command.OLDEST[1], command.NEWEST[1]
     pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert f'requires-python = ">=3.{oldest},<3.{newest + 1}"' in pyproject
+    assert (command.OLDEST, command.NEWEST) == (readiness.OLDEST, readiness.NEWEST)
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert f"(3, {oldest}) <= sys.version_info[:2] <= (3, {newest})" in makefile
     assert all(f"python3.{minor}" in makefile for minor in range(oldest, newest + 1))
