@@ -24,8 +24,8 @@ VENV = ROOT / ".venv"
 READY = VENV / ".ready"
 PINS = ROOT / "requirements.txt"
 OLDEST, NEWEST = (3, 11), (3, 14)  # the Pythons for which every pinned release has a wheel
-# The longest path within .venv has some 190 characters: the licence of a part of PyTorch's.
-LONGEST_FOLDER = 65
+# The longest path within .venv has some 200 characters: the licence of a part of PyTorch's.
+LONGEST_FOLDER = 60
 PIP = ["-m", "pip", "install", "--disable-pip-version-check"]
 # PyPI's builds for Linux bring a GPU's gigabytes; these are asked first, and not for long.
 CPU_BUILDS = ["--index-url", "https://download.pytorch.org/whl/cpu", "--retries", "0"]
