@@ -1,6 +1,7 @@
 """The one command for the whole course, which works before anything is installed."""
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -151,6 +152,15 @@ def test_what_is_interrupted_ends_in_its_own_way(project):
     os.killpg(running.pid, signal.SIGINT)  # as a terminal does
     said, errors = running.communicate(timeout=60)
     assert (said, errors, running.returncode) == ("saved\n", "", 7)
+
+
+def test_a_codespace_is_built_by_a_command_that_is_there_on_a_python_that_does():
+    text = (ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8")
+    container = json.loads(text)
+    name = re.match(r"python -m helpers ([\w-]+)", container["postCreateCommand"])[1]
+    assert name in command.COMMANDS
+    minor = int(re.search(r"python:3\.(\d+)$", container["image"])[1])
+    assert command.refuse_python((3, minor)) is None
 
 
 def test_the_pin_of_torch_is_found():

@@ -82,6 +82,8 @@ def main() -> None:
     steps = {threads: time_step(threads) for threads in sorted({1, os.cpu_count() or 1})}
     for threads, taken in steps.items():
         print(f"A training step takes {1000 * taken:.1f} ms; threads at work: {threads}")
+    if max(steps.values()) > 2 * steps[1]:
+        print("More threads are slower here: other programs keep the cores busy.")
     minutes = estimate(sorted(NOTEBOOKS.glob("[0-9]*.ipynb")), steps[1])
     print("\nMinutes that each notebook runs, an estimate: half and twice as many may be true.")
     for name, each in minutes.items():
