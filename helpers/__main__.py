@@ -68,6 +68,10 @@ COMMANDS = {
         "is this machine ready, and how long will each notebook run?",
         ["helpers.tools.check_machine"],
     ),
+    "guide": (
+        "the instructor's guide, one page to read or print: build/guide.html and build/guide.md",
+        ["helpers.tools.guide"],
+    ),
     "clean": ("remove .venv, build (trained models too) and caches", []),
 }
 CACHES = (".pytest_cache", ".ruff_cache", ".hypothesis", "multi_stream_events_course.egg-info")
