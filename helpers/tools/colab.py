@@ -20,7 +20,8 @@ NEEDED = [
     *("matplotlib", "pillow", "seaborn", "scikit-learn", "RapidFuzz", "ipywidgets", "traitlets"),
     *("psutil", "packaging"),
 ]
-OLDEST = {"numpy": 2, "pandas": 3}  # which read text into other columns before that
+# Older ones have other columns of text, or cannot join two of them.
+OLDEST = {"numpy": 2, "pandas": 3, "pyarrow": 22}
 
 
 def find_missing() -> list[str]:

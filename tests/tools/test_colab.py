@@ -52,7 +52,7 @@ def test_here_nothing_is_missing_and_an_old_release_counts_as_missing(monkeypatc
     assert colab.find_missing() == []
     assert colab.find_release("no-such-package") == -1
     monkeypatch.setattr(colab, "find_release", lambda name: 2)
-    assert colab.find_missing() == ["pandas"]
+    assert colab.find_missing() == ["pandas", "pyarrow"]
 
 
 def test_a_pip_that_fails_is_told(monkeypatch):
