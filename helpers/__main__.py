@@ -17,6 +17,7 @@ import subprocess
 import sys
 import venv
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,17 +48,17 @@ COMMANDS = {
         ],
     ),
     "test-long": (
-        "the tests that take minutes: the core broken on purpose, the log remade, the student "
-        "edition run, public logs if at hand",
+        "the tests that take minutes: the core broken on purpose, the log remade, the hand-out "
+        "run, public logs if at hand",
         [
             f"{TESTS} -m long --ignore tests/test_mutations.py",
             "pytest tests/test_mutations.py -m long",  # it starts its own processes
         ],
     ),
     "lab": ("open the notebooks in JupyterLab", ["jupyter lab notebooks"]),
-    "student": (
-        "the notebooks without solutions, to hand out: build/student",
-        ["helpers.tools.course student"],
+    "handout": (
+        "one zip for students, without solutions and answers: build/handout.zip",
+        ["helpers.tools.handout"],
     ),
     "slides": (
         "a deck of slides of each notebook: build/slides. They show without a network after\n"
@@ -74,6 +75,21 @@ COMMANDS = {
     ),
     "clean": ("remove .venv, build (trained models too) and caches", []),
 }
+# In what `handout` made, a student's work lies apart, and no outputs are stored to compare with.
+FOR_STUDENTS = {
+    "run": COMMANDS["run"],
+    "test": (
+        "run the tests, then every notebook as it was handed out",
+        [TESTS, "pytest --nbval-lax --nbval-current-env -n 2 --dist loadscope notebooks"],
+    ),
+    "lab": (
+        "open your notebooks, which lie in work, in JupyterLab",
+        ["helpers.tools.work", "jupyter lab work"],
+    ),
+    "clean": COMMANDS["clean"],
+}
+if (ROOT / "helpers" / "checks" / "packed.txt").exists():
+    COMMANDS = FOR_STUDENTS
 CACHES = (".pytest_cache", ".ruff_cache", ".hypothesis", "multi_stream_events_course.egg-info")
 
 
@@ -156,10 +172,17 @@ def refuse_without_pip() -> str | None:
 
 
 def is_ready() -> bool:
-    """Whether .venv was built to its end, and since the last change of what it is built from."""
+    """Whether .venv was built to its end, from the very files that would be taken now."""
+    return READY.exists() and READY.read_text(encoding="utf-8") == get_stamp()
+
+
+def get_stamp() -> str:
+    """What stands for the content of the files that .venv is built from.
+
+    Their times would not do: those from a zip are old.
+    """
     made_from = (PINS, ROOT / "pyproject.toml")
-    newest = max(path.stat().st_mtime for path in made_from)
-    return READY.exists() and READY.stat().st_mtime >= newest
+    return sha256(b"".join(path.read_bytes() for path in made_from)).hexdigest()
 
 
 def build() -> None:
@@ -174,7 +197,7 @@ def build() -> None:
     if status := run([*PIP, "-r", str(PINS)]):
         print(f"error: pip could not install what {PINS} lists; see above", file=sys.stderr)
         sys.exit(status)
-    READY.touch()
+    READY.write_text(get_stamp(), encoding="utf-8")
 
 
 def pinned(name: str) -> str:
@@ -194,9 +217,11 @@ def run(arguments: list[str], variables: dict[str, str] | None = None) -> int:
 def clean() -> None:
     for name in (".venv", "build", *CACHES):
         shutil.rmtree(ROOT / name, ignore_errors=True)
+    (ROOT / "notebooks" / "score.jsonl").unlink(missing_ok=True)
     for pattern in ("__pycache__", ".ipynb_checkpoints"):
         for path in ROOT.rglob(pattern):
-            shutil.rmtree(path, ignore_errors=True)
+            if ROOT / "work" not in path.parents:  # a student's, with what was saved before
+                shutil.rmtree(path, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -36,7 +35,7 @@ def project(tmp_path):
     python = folder / ".venv" / "bin" / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
-    (folder / ".venv" / ".ready").touch()
+    (folder / ".venv" / ".ready").write_text(command.get_stamp())
     return folder
 
 
@@ -112,7 +111,7 @@ def test_the_pythons_are_those_that_the_package_names_and_make_looks_for():
     assert set(re.search(r"(?m)^help (.+):$", makefile)[1].split()) == set(command.COMMANDS)
 
 
-def test_an_environment_older_than_its_pins_or_not_finished_is_built_anew(project, monkeypatch):
+def test_an_environment_of_other_pins_or_not_finished_is_built_anew(project, monkeypatch):
     for name, place in (
         ("PINS", "requirements.txt"),
         ("ROOT", "."),
@@ -120,9 +119,11 @@ def test_an_environment_older_than_its_pins_or_not_finished_is_built_anew(projec
     ):
         monkeypatch.setattr(command, name, project / place)
     assert command.is_ready()
-    os.utime(project / "requirements.txt", (time.time() + 60,) * 2)
+    pins = (project / "requirements.txt").read_text(encoding="utf-8")
+    (project / "requirements.txt").write_text(pins + "one-more==1.0\n", encoding="utf-8")
+    os.utime(project / "requirements.txt", (0, 0))  # as old as what was unpacked from a zip
     assert not command.is_ready()
-    os.utime(project / "requirements.txt", (0, 0))
+    (project / "requirements.txt").write_text(pins, encoding="utf-8")
     assert command.is_ready()
     (project / ".venv" / ".ready").unlink()
     assert not command.is_ready()
@@ -172,8 +173,14 @@ def test_clean_removes_what_was_built_and_nothing_else(project):
     (project / "build" / "runs").mkdir(parents=True)
     (project / "data" / "__pycache__").mkdir(parents=True)
     (project / "data" / "mine.csv").touch()
+    for folder in ("notebooks", "work"):
+        (project / folder / ".ipynb_checkpoints").mkdir(parents=True)
+        (project / folder / "score.jsonl").touch()
     ended = start(project, "clean")
     assert ended.wait(60) == 0
     left = {path.name for path in project.rglob("*") if path.name != "__pycache__"}
     assert {"mine.csv", "__main__.py"} <= left and not {".venv", "build", ".ready"} & left
     assert not (project / "data" / "__pycache__").exists()
+    assert list((project / "notebooks").iterdir()) == []
+    kept = {path.name for path in (project / "work").iterdir()}  # a student's
+    assert kept == {"score.jsonl", ".ipynb_checkpoints"}

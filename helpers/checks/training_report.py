@@ -3,7 +3,7 @@
 import math
 from functools import partial
 
-from helpers.checks.verdicts import are_equal, compare, is_unfinished, simplify
+from helpers.checks.verdicts import are_equal, compare, is_unfinished, say, simplify
 
 
 def epochs_needed(student):
@@ -93,11 +93,11 @@ def made_up_report(student):
             hint = "give a list, even of one" if no_list else hints[question]
             wrong.append(f"'{question}': {hint}")
     if missing:
-        print(f"Not done yet: {', '.join(missing)}.")
+        say(f"Not done yet: {', '.join(missing)}.")
     elif wrong:
-        print(f"Not yet: {'; '.join(wrong)}.")
+        say(f"Not yet: {'; '.join(wrong)}.")
     else:
-        print(f"Right: all {len(answers)} answers agree.")
+        say(f"Right: all {len(answers)} answers agree.")
 
 
 # What the check's patients show, and the cause of each.
