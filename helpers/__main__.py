@@ -86,6 +86,7 @@ FOR_STUDENTS = {
         "open your notebooks, which lie in work, in JupyterLab",
         ["helpers.tools.work", "jupyter lab work"],
     ),
+    "check": COMMANDS["check"],
     "clean": COMMANDS["clean"],
 }
 if (ROOT / "helpers" / "checks" / "packed.txt").exists():
