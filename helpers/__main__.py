@@ -25,6 +25,8 @@ VENV = ROOT / ".venv"
 READY = VENV / ".ready"
 PINS = ROOT / "requirements.txt"
 OLDEST, NEWEST = (3, 11), (3, 14)  # the Pythons for which every pinned release has a wheel
+# The longest path within .venv has some 200 characters: the licence of a part of PyTorch's.
+LONGEST_FOLDER = 60
 PIP = ["-m", "pip", "install", "--disable-pip-version-check"]
 # PyPI's builds for Linux bring a GPU's gigabytes; these are asked first, and not for long.
 CPU_BUILDS = ["--index-url", "https://download.pytorch.org/whl/cpu", "--retries", "0"]
@@ -63,6 +65,10 @@ COMMANDS = {
         "npm install --prefix build/slides reveal.js@5.2.1 mathjax@3.2.2   and another make slides",
         ["helpers.tools.course slides"],
     ),
+    "check": (
+        "is this machine ready, and how long will each notebook run?",
+        ["helpers.tools.check_machine"],
+    ),
     "guide": (
         "the instructor's guide, one page to read or print: build/guide.html and build/guide.md",
         ["helpers.tools.guide"],
@@ -84,6 +90,7 @@ FOR_STUDENTS = {
         "open your notebooks, which lie in work, in JupyterLab",
         ["helpers.tools.work", "jupyter lab work"],
     ),
+    "check": COMMANDS["check"],
     "clean": COMMANDS["clean"],
 }
 if (ROOT / "helpers" / "checks" / "packed.txt").exists():
@@ -107,6 +114,9 @@ def main(arguments: list[str]) -> int:
         print(f"error: {why}", file=sys.stderr)
         return 2
     if not is_ready():
+        if why := refuse_place(str(ROOT), takes_long_paths()) or refuse_without_pip():
+            print(f"error: {why}", file=sys.stderr)
+            return 2
         build()
     # One thread each, since two tests at a time have two cores.
     threads = {"OMP_NUM_THREADS": "1"} if command == "test-long" else {}
@@ -127,6 +137,43 @@ def refuse_python(version: tuple[int, int], has_64_bits: bool = True) -> str | N
     if not has_64_bits:
         return "this Python is a build of 32 bits, for which PyTorch has none; install one of 64"
     return None
+
+
+def refuse_place(folder: str, long_paths: bool) -> str | None:
+    """Why .venv cannot be built in this folder, or None."""
+    if long_paths or len(folder) <= LONGEST_FOLDER:
+        return None
+    return (
+        f"the project's folder has a path of {len(folder)} characters, and Windows leaves room for "
+        f"{LONGEST_FOLDER}; move the project to a shorter one, such as C:\\course"
+    )
+
+
+def takes_long_paths() -> bool:
+    """Whether a path may be longer than 260 characters, as anywhere but on Windows."""
+    if os.name != "nt":
+        return True
+    import winreg  # which only Windows has
+
+    place = r"SYSTEM\CurrentControlSet\Control\FileSystem"
+    with suppress(OSError), winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, place) as key:
+        return winreg.QueryValueEx(key, "LongPathsEnabled")[0] == 1
+    return False
+
+
+def refuse_without_pip() -> str | None:
+    """Why this Python cannot build an environment, or None."""
+    try:
+        import ensurepip  # noqa: F401
+
+        return None
+    except ImportError:
+        pass
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+    return (
+        f"this Python cannot build environments, since its system leaves that out; on Debian and "
+        f"Ubuntu, sudo apt install {name}, and then the same command again"
+    )
 
 
 def is_ready() -> bool:

@@ -1,6 +1,7 @@
 """The one command for the whole course, which works before anything is installed."""
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import pytest
 import wheels
 
 from helpers import __main__ as command
+from helpers.support import readiness
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -74,10 +76,32 @@ def test_a_python_that_will_not_do_is_told_which_would(version, does):
     assert "32 bits" in command.refuse_python((3, 12), has_64_bits=False)
 
 
+def test_a_folder_too_deep_for_windows_is_refused_with_a_remedy():
+    deep = "C:\\" + 70 * "x"
+    assert command.refuse_place(deep, long_paths=True) is None
+    assert command.refuse_place("C:\\course", long_paths=False) is None
+    why = command.refuse_place(deep, long_paths=False)
+    assert "73 characters" in why and "shorter" in why
+    assert os.name == "nt" or command.takes_long_paths()
+
+
+def test_the_longest_path_of_the_environment_fits_where_windows_allows_it():
+    packages = Path(pytest.__file__).parent.parent
+    longest = max(len(str(path.relative_to(packages))) for path in packages.rglob("*"))
+    assert command.LONGEST_FOLDER + len(r"\.venv\Lib\site-packages\x") + longest < 260
+
+
+def test_a_python_that_cannot_build_environments_is_told_what_to_install(monkeypatch):
+    assert command.refuse_without_pip() is None
+    monkeypatch.setitem(sys.modules, "ensurepip", None)  # importing it fails from now on
+    assert f"apt install python3.{sys.version_info.minor}-venv" in command.refuse_without_pip()
+
+
 def test_the_pythons_are_those_that_the_package_names_and_make_looks_for():
     oldest, newest = command.OLDEST[1], command.NEWEST[1]
     pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert f'requires-python = ">=3.{oldest},<3.{newest + 1}"' in pyproject
+    assert (command.OLDEST, command.NEWEST) == (readiness.OLDEST, readiness.NEWEST)
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert f"(3, {oldest}) <= sys.version_info[:2] <= (3, {newest})" in makefile
     assert all(f"python3.{minor}" in makefile for minor in range(oldest, newest + 1))
@@ -129,6 +153,15 @@ def test_what_is_interrupted_ends_in_its_own_way(project):
     os.killpg(running.pid, signal.SIGINT)  # as a terminal does
     said, errors = running.communicate(timeout=60)
     assert (said, errors, running.returncode) == ("saved\n", "", 7)
+
+
+def test_a_codespace_is_built_by_a_command_that_is_there_on_a_python_that_does():
+    text = (ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8")
+    container = json.loads(text)
+    name = re.match(r"python -m helpers ([\w-]+)", container["postCreateCommand"])[1]
+    assert name in command.COMMANDS
+    minor = int(re.search(r"python:3\.(\d+)$", container["image"])[1])
+    assert command.refuse_python((3, minor)) is None
 
 
 def test_the_pin_of_torch_is_found():

@@ -102,14 +102,14 @@ __all__ = [
     "rest_of_epoch",
     # 06_category_losses
     "cross_entropy",
-    "clustered_error",
     "mixture_gap",
+    "clustered_error",
     "leaking",
     # 07_reading_a_training_report
     "epochs_needed",
     "other_categories",
-    "made_up_report",
     "diagnose",
+    "made_up_report",
     # 08_using_the_model
     "nucleus",
     "score_samples",

@@ -39,6 +39,8 @@ PLAIN_CHECKS = {"__init__.py", "packed.py", "scores.py", "verdicts.py"}  # they 
 TOOLS = {
     "__init__.py",
     "benchmark.py",
+    "check_machine.py",
+    "colab.py",
     "company.py",
     "controls.py",
     "course.py",
