@@ -7,54 +7,8 @@ import torch
 from helpers.checks.verdicts import compare
 
 
-def multiplications(student):
-    """Exercise 04.1: what the encoder of one stream costs for one history."""
-
-    def count_in_layer(T, d, queries, events=None):
-        keys_and_values = 2 * (T if events is None else events) * d * d
-        return keys_and_values + queries * (10 * d * d + 2 * T * d)
-
-    def right(T, d, layers, carry):
-        return (layers - 1) * count_in_layer(T, d, T) + count_in_layer(T, d, carry)
-
-    def few_queries_everywhere(T, d, layers, carry):
-        return layers * count_in_layer(T, d, carry)
-
-    def all_queries(T, d, layers, carry):
-        return layers * count_in_layer(T, d, T)
-
-    def few_keys(T, d, layers, carry):
-        return (layers - 1) * count_in_layer(T, d, T) + count_in_layer(T, d, carry, events=carry)
-
-    def whole_feed_forward(T, d, layers, carry):
-        return right(T, d, layers, carry) + 8 * (T - carry) * d * d
-
-    def one_query(T, d, layers, carry):
-        return right(T, d, layers, 1)
-
-    def one_layer_more(T, d, layers, carry):
-        return right(T, d, layers + 1, carry)
-
-    def last_alone(T, d, layers, carry):
-        return right(T, d, 1, carry)
-
-    cases = [(20, 32, 1, 1), (20, 32, 1, 20), (10, 16, 2, 4), (50, 64, 3, 1)]
-    mistakes = {
-        "Only the last layer may leave queries out: the layers before it "
-        "feed its keys and values at every place.": few_queries_everywhere,
-        "That lets the last layer compute every query; only `carry` of them go on.": all_queries,
-        "The last layer still needs the keys and values of all events: "
-        "its query reads them all.": few_keys,
-        "The feed-forward works on the queries alone, not on every event.": whole_feed_forward,
-        "That has one query in the last layer; `carry` of them go on.": one_query,
-        "That is a layer too many: the last is one of `layers`.": one_layer_more,
-        "That is the last layer alone; the layers before it cost, too.": last_alone,
-    }
-    compare(student, right, cases, mistakes)
-
-
 def carried(student):
-    """Exercise 04.2: encoded (S, B, T, d), known (B, S, T) -> (B, S * carry, d), (B, S * carry)."""
+    """Exercise 04.1: encoded (S, B, T, d), known (B, S, T) -> (B, S * carry, d), (B, S * carry)."""
 
     def right(encoded, known, carry):
         states = encoded[:, :, -carry:].transpose(0, 1).flatten(1, 2)
@@ -123,48 +77,6 @@ def carried(student):
     compare(student, right, cases, mistakes)
 
 
-def mean_state(student):
-    """Exercise 04.3: the mean of encoded (S, B, T, d) where known (B, S, T) -> (B, S, d)."""
-
-    def weigh(encoded, known):
-        return encoded * known.transpose(0, 1)[..., None]
-
-    def right(encoded, known):
-        events = known.sum(-1, keepdim=True)  # (B, S, 1)
-        return weigh(encoded, known).sum(2).transpose(0, 1) / events
-
-    def with_padding(encoded, known):
-        return encoded.mean(2).transpose(0, 1)
-
-    def divided_by_all(encoded, known):
-        return weigh(encoded, known).mean(2).transpose(0, 1)
-
-    def streams_first(encoded, known):
-        return right(encoded, known).transpose(0, 1)
-
-    def mask_turned(encoded, known):
-        return right(encoded, known.transpose(0, 1))
-
-    def not_divided(encoded, known):
-        return weigh(encoded, known).sum(2).transpose(0, 1)
-
-    def last_vector(encoded, known):
-        return encoded[:, :, -1].transpose(0, 1)
-
-    encoded = torch.arange(2 * 2 * 3 * 2.0).view(2, 2, 3, 2) ** 1.5
-    known = torch.tensor([[[0, 1, 1], [1, 1, 1]], [[0, 0, 1], [0, 1, 1]]], dtype=torch.bool)
-    mistakes = {
-        "Padded places are in your mean; they hold no event.": with_padding,
-        "Padded places are left out of the sum "
-        "but not of the number that it is divided by.": divided_by_all,
-        "The shape: windows first, then streams.": streams_first,
-        "That is the last vector, not the mean.": last_vector,
-        "The mask's axes: `known` has its windows first, and `encoded` its streams.": mask_turned,
-        "That is the sum; divide by the number of events.": not_divided,
-    }
-    compare(student, right, [(encoded, torch.ones_like(known)), (encoded, known)], mistakes)
-
-
 # The black boxes: functions of (T, d). A sentence with a case tells them by their names.
 
 
@@ -208,7 +120,7 @@ def make_box(function):
 
 
 def places_read(student):
-    """Exercise 04.4: which of T places a function of encoded (T, d) reads."""
+    """Exercise 04.2: which of T places a function of encoded (T, d) reads."""
 
     def right(box, encoded):
         read = READ[box.__call__]
@@ -248,3 +160,91 @@ def places_read(student):
         "Those are the numbers of the places; a truth value for each place is wanted.": as_numbers,
     }
     compare(student, right, [(make_box(box), encoded) for box in READ], mistakes)
+
+
+def multiplications(student):
+    """Exercise 04.3: what the encoder of one stream costs for one history."""
+
+    def count_in_layer(T, d, queries, events=None):
+        keys_and_values = 2 * (T if events is None else events) * d * d
+        return keys_and_values + queries * (10 * d * d + 2 * T * d)
+
+    def right(T, d, layers, carry):
+        return (layers - 1) * count_in_layer(T, d, T) + count_in_layer(T, d, carry)
+
+    def few_queries_everywhere(T, d, layers, carry):
+        return layers * count_in_layer(T, d, carry)
+
+    def all_queries(T, d, layers, carry):
+        return layers * count_in_layer(T, d, T)
+
+    def few_keys(T, d, layers, carry):
+        return (layers - 1) * count_in_layer(T, d, T) + count_in_layer(T, d, carry, events=carry)
+
+    def whole_feed_forward(T, d, layers, carry):
+        return right(T, d, layers, carry) + 8 * (T - carry) * d * d
+
+    def one_query(T, d, layers, carry):
+        return right(T, d, layers, 1)
+
+    def one_layer_more(T, d, layers, carry):
+        return right(T, d, layers + 1, carry)
+
+    def last_alone(T, d, layers, carry):
+        return right(T, d, 1, carry)
+
+    cases = [(20, 32, 1, 1), (20, 32, 1, 20), (10, 16, 2, 4), (50, 64, 3, 1)]
+    mistakes = {
+        "Only the last layer may leave queries out: the layers before it "
+        "feed its keys and values at every place.": few_queries_everywhere,
+        "That lets the last layer compute every query; only `carry` of them go on.": all_queries,
+        "The last layer still needs the keys and values of all events: "
+        "its query reads them all.": few_keys,
+        "The feed-forward works on the queries alone, not on every event.": whole_feed_forward,
+        "That has one query in the last layer; `carry` of them go on.": one_query,
+        "That is a layer too many: the last is one of `layers`.": one_layer_more,
+        "That is the last layer alone; the layers before it cost, too.": last_alone,
+    }
+    compare(student, right, cases, mistakes)
+
+
+def mean_state(student):
+    """Exercise 04.4: the mean of encoded (S, B, T, d) where known (B, S, T) -> (B, S, d)."""
+
+    def weigh(encoded, known):
+        return encoded * known.transpose(0, 1)[..., None]
+
+    def right(encoded, known):
+        events = known.sum(-1, keepdim=True)  # (B, S, 1)
+        return weigh(encoded, known).sum(2).transpose(0, 1) / events
+
+    def with_padding(encoded, known):
+        return encoded.mean(2).transpose(0, 1)
+
+    def divided_by_all(encoded, known):
+        return weigh(encoded, known).mean(2).transpose(0, 1)
+
+    def streams_first(encoded, known):
+        return right(encoded, known).transpose(0, 1)
+
+    def mask_turned(encoded, known):
+        return right(encoded, known.transpose(0, 1))
+
+    def not_divided(encoded, known):
+        return weigh(encoded, known).sum(2).transpose(0, 1)
+
+    def last_vector(encoded, known):
+        return encoded[:, :, -1].transpose(0, 1)
+
+    encoded = torch.arange(2 * 2 * 3 * 2.0).view(2, 2, 3, 2) ** 1.5
+    known = torch.tensor([[[0, 1, 1], [1, 1, 1]], [[0, 0, 1], [0, 1, 1]]], dtype=torch.bool)
+    mistakes = {
+        "Padded places are in your mean; they hold no event.": with_padding,
+        "Padded places are left out of the sum "
+        "but not of the number that it is divided by.": divided_by_all,
+        "The shape: windows first, then streams.": streams_first,
+        "That is the last vector, not the mean.": last_vector,
+        "The mask's axes: `known` has its windows first, and `encoded` its streams.": mask_turned,
+        "That is the sum; divide by the number of events.": not_divided,
+    }
+    compare(student, right, [(encoded, torch.ones_like(known)), (encoded, known)], mistakes)
