@@ -62,6 +62,10 @@ COMMANDS = {
         "npm install --prefix build/slides reveal.js@5.2.1 mathjax@3.2.2   and another make slides",
         ["helpers.tools.course slides"],
     ),
+    "guide": (
+        "the instructor's guide, one page to read or print: build/guide.html and build/guide.md",
+        ["helpers.tools.guide"],
+    ),
     "clean": ("remove .venv, build (trained models too) and caches", []),
 }
 CACHES = (".pytest_cache", ".ruff_cache", ".hypothesis", "multi_stream_events_course.egg-info")
