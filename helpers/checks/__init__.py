@@ -90,10 +90,10 @@ __all__ = [
     "averaged",
     "what_is_read",
     # 04_last_vector_constraint
-    "multiplications",
     "carried",
-    "mean_state",
     "places_read",
+    "multiplications",
+    "mean_state",
     # 05_training
     "weighted_loss",
     "no_better_than_guessing",

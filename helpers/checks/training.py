@@ -1,12 +1,13 @@
 """The checks of notebook 05_training."""
 
+import copy
 import math
 from functools import partial, wraps
 
 import numpy as np
 import torch
 
-from helpers.checks.verdicts import compare, simplify
+from helpers.checks.verdicts import compare, find_difference, simplify
 
 
 def weighted_loss(student):
@@ -33,6 +34,9 @@ def weighted_loss(student):
     def unweighted(losses, counted, weights):
         return losses[counted].mean()
 
+    def summed(losses, counted, weights):
+        return weigh(losses[counted].sum(0), weights)
+
     def by_window(losses, counted, weights):
         pairs = zip(losses, counted, strict=True)
         means = [window[steps].mean(0) for window, steps in pairs]
@@ -55,6 +59,7 @@ def weighted_loss(student):
         "divide by the sum of the weights.": divided_by_categories,
         "That is the plain mean; the weights are missing.": unweighted,
         "The mean is taken window by window first; every step that counts weighs alike.": by_window,
+        "That is the sum over the steps; their mean is asked for.": summed,
     }
     compare(student, right, cases, mistakes)
 
@@ -75,13 +80,19 @@ def no_better_than_guessing(student):
     def ordered(losses, sizes):
         return sorted(right(losses, sizes))
 
+    def against_the_size(losses, sizes):
+        return [name for name, loss in losses.items() if loss >= sizes[name]]
+
+    def against_the_probability(losses, sizes):
+        return [name for name, loss in losses.items() if loss >= 1 / sizes[name]]
+
     def better(losses, sizes):
         return [name for name in losses if name not in right(losses, sizes)]
 
     sizes = {"kind": 10, "site": 100, "yes or no": 2, "minute": 61}
     just_guessing = math.log(10)
     cases = [
-        ({"kind": 2.0, "site": 4.0, "yes or no": 0.71, "minute": 4.0}, sizes),
+        ({"kind": 0.5, "site": 7.0, "yes or no": 0.71, "minute": 4.0}, sizes),
         ({"site": 4.5, "yes or no": 0.6, "minute": 4.12, "kind": just_guessing}, sizes),
         ({"kind": 1.2, "site": 5.0, "yes or no": 0.1, "minute": 0.2}, sizes),
     ]
@@ -95,6 +106,11 @@ def no_better_than_guessing(student):
         "A loss that is just the ceiling is no better than guessing.": only_above,
         "They are sorted; the order of `losses` is asked for.": ordered,
         "Those are better than guessing; the others were asked for.": better,
+        "That holds the loss against the size itself; guessing costs its logarithm.": (
+            against_the_size
+        ),
+        "That holds the loss against a probability; "
+        "what does a probability of 1 / n cost in nats?": against_the_probability,
     }
     compare(student, right, cases, mistakes)
 
@@ -124,17 +140,20 @@ def accumulated(student):
     def by_parts(part, parts):
         return 1 / len(parts)
 
-    def right(loss, weight, parts, share=by_rows):
+    def never_cleared(loss, weight, parts, share=by_rows):
         for part in parts:
             (loss(weight, part) * share(part, parts)).backward()
         return weight.grad
 
+    def right(loss, weight, parts, share=by_rows):
+        weight.grad = None
+        return never_cleared(loss, weight, parts, share)
+
     def last_part(loss, weight, parts):
-        (loss(weight, parts[-1]) * by_rows(parts[-1], parts)).backward()
-        return weight.grad
+        return right(loss, weight, parts[-1:], lambda part, _: by_rows(part, parts))
 
     def broken(case, used):
-        loss, parts = used[0], case[2]
+        loss, weight, parts = used
         if loss.longest > max(len(part) for part in parts):
             return (
                 "But `loss` was called on more rows than the longest part has, "
@@ -143,11 +162,14 @@ def accumulated(student):
         if loss.backwards != len(parts):
             called = f"{loss.backwards} times for {len(parts)} parts"
             return f"But `backward` was called {called}; call it once for each."
+        if find_difference(simplify(weight.grad), simplify(right(*copy.deepcopy(case)))):
+            return "But `weight.grad`, which the optimiser reads, holds something else."
         return ""
 
     numbers = [[1, 2, 0.5], [0, 1, 2], [3, 1, 1], [2, 2, 4], [1, 0, 3], [0.5, 1, 1]]
     rows = torch.tensor(numbers)
     weight = torch.tensor([0.5, -1.0], requires_grad=True)
+    weight.grad = torch.tensor([8.0, -4.0])  # left by an earlier step
     cases = [
         (Loss(), weight, [rows]),
         (Loss(), weight, [rows[:3], rows[3:]]),
@@ -156,6 +178,8 @@ def accumulated(student):
     added_up = partial(right, share=lambda part, parts: 1)
     alike = partial(right, share=by_parts)
     mistakes = {
+        "What an earlier step left in `weight.grad` is in your gradient: "
+        "clear it before the first part.": never_cleared,
         "That adds the gradients up, "
         "so the step is as many times too large as there are parts.": added_up,
         "Right for parts of equal length. Otherwise each weighs by its share of the rows.": alike,
@@ -171,27 +195,38 @@ def chosen_rate(student):
         smooth = np.convolve(losses, np.ones(width) / width, "valid")
         return part * rates[int(np.argmin(smooth)) + shift]  # the first belongs to width // 2
 
+    def fewer_at_the_ends(rates, losses):
+        means = [np.mean(losses[max(0, i - 2) : i + 3]) for i in range(len(losses))]
+        return 0.1 * rates[int(np.argmin(means))]
+
+    def least_loss(rates, losses):
+        return np.min(np.convolve(losses, np.ones(5) / 5, "valid")) / 10
+
     rng = np.random.default_rng(0)
     rates = np.logspace(-5, 0, 101)
     places = np.arange(101)
 
-    def draw_curve(turn, noise):
-        falling = 2.2 / (1 + np.exp(-(places - 50) / 6))
+    def draw_curve(turn, noise, fall=2.2):
+        falling = fall / (1 + np.exp(-(places - 50) / 6))
         rising = np.exp((places - turn) / 5)
         return 4 - falling + rising + noise * rng.normal(size=101)
 
-    curves = [draw_curve(85, 0), draw_curve(90, 0.1), draw_curve(75, 0.2)]
+    curves = [draw_curve(85, 0), draw_curve(90, 0.1), draw_curve(75, 0.2, fall=1.2)]
     curves[1][60] = 1.0  # a lucky batch
+    curves[2][1] = 0.0  # and one that only a mean of fewer than five thinks low
     at_the_edge = partial(right, part=1)
     not_smoothed = partial(right, width=1, shift=0)
     too_early = partial(right, shift=0)
     too_late = partial(right, shift=4)
     mistakes = {
         "That is the rate at which the loss is least: the edge. Take a tenth of it.": at_the_edge,
+        "At the ends your mean takes fewer than five batches; "
+        "there it must be left out.": fewer_at_the_ends,
         "A single lucky batch has chosen: smooth the losses first.": not_smoothed,
         "The smoothed losses are shorter: the first belongs to the third rate.": too_early,
         "That takes the mean of the batches before; "
         "a running mean is centred, or it comes late.": too_late,
+        "That is a tenth of the loss; the rate at its place is asked for.": least_loss,
     }
     compare(student, right, [(rates, losses) for losses in curves], mistakes)
 
@@ -203,6 +238,7 @@ REST = "the rest is the end of the whole"
 EPOCHS = "another epoch, another order"
 SEEDS = "another seed, another order"
 APART = "seed and epoch are told apart"
+MIXED = "windows are mixed, not whole batches"
 UNTOUCHED = "the shared random states are left alone"
 BY_WINDOWS = "begins at window `done`"  # a rest that is an end, but counted otherwise
 
@@ -216,9 +252,13 @@ def rest_of_epoch(student):
     @wraps(student)
     def described():
         first = student(7, 0, 10, 3, 0)
-        return first if first is None or first is ... else describe_orders(student)
+        if first is None or first is ...:
+            return first
+        if any(np.ndim(batch) == 0 for batch in first):
+            return "single windows"
+        return describe_orders(student)
 
-    right = dict.fromkeys([WHOLE, SIZES, REST, EPOCHS, SEEDS, APART, UNTOUCHED], True)
+    right = dict.fromkeys([WHOLE, SIZES, REST, EPOCHS, SEEDS, APART, MIXED, UNTOUCHED], True)
     by_windows = right | {REST: BY_WINDOWS}
     drawn_anew = right | {REST: False}
     drawn_from_shared = right | {REST: False, UNTOUCHED: False}
@@ -226,7 +266,14 @@ def rest_of_epoch(student):
     epochs_alike = right | {EPOCHS: False}
     seeds_alike = right | {SEEDS: False}
     sum_of_both = right | {APART: False}
+    not_shuffled = right | {EPOCHS: False, SEEDS: False, APART: False, MIXED: False}
+    whole_batches = right | {MIXED: False}
+    short_one_moves = right | {MIXED: False, SIZES: False}
+    last_left_out = right | {WHOLE: False, SIZES: False}
+    those_done = last_left_out | {REST: False, EPOCHS: False, SEEDS: False, APART: False}
+    those_done[MIXED] = False
     mistakes = {
+        "A list of batches is wanted, each a list of windows.": "single windows",
         "`done` counts batches, not windows.": by_windows,
         "Each call draws anew: seed and epoch, and nothing else, must decide.": drawn_anew,
         "Each call draws anew, from a generator that everybody shares: "
@@ -236,6 +283,14 @@ def rest_of_epoch(student):
         "All seeds have one order: the seed must take part in the draw.": seeds_alike,
         "`seed + epoch` makes epoch 1 of seed 0 the same as epoch 0 of seed 1; "
         "give the generator both numbers.": sum_of_both,
+        "The windows come in their own order; shuffle them.": not_shuffled,
+        "You shuffle batches whose windows stand side by side; "
+        "shuffle the windows, and then cut.": whole_batches,
+        "You shuffle batches, the short one among them; "
+        "shuffle the windows, and then cut.": short_one_moves,
+        "The last batch is missing: it may be shorter than the others.": last_left_out,
+        "With `done` = 0 there is nothing: "
+        "the batches that are left are asked for, not those that are done.": those_done,
     }
     compare(described, right, mistakes=mistakes)
 
@@ -272,5 +327,6 @@ def describe_orders(order) -> dict:
         EPOCHS: differ(epochs),
         SEEDS: differ(seeds),
         APART: differ(mirrored),
+        MIXED: any(batch and max(batch) - min(batch) >= len(batch) for batch in sum(epochs, [])),
         UNTOUCHED: before == after,
     }

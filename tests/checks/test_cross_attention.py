@@ -1,5 +1,7 @@
 """The checks of notebook 03: what each says of the notebook's own answer, and of wrong ones."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -25,6 +27,9 @@ def not_itself(steps):
         (lambda steps: may_look(steps).T, "what comes after it"),
         (not_itself, "itself as well"),
         (lambda steps: ~may_look(steps), "where it must not look"),
+        (lambda steps: torch.ones(steps, steps) > 0, "look at all, at what comes after it, too"),
+        (lambda steps: torch.ones(steps, steps).tril(), "the values are right. But they are num"),
+        (lambda steps: may_look(steps).int().tolist(), "make them truth values"),
     ],
 )
 def test_may_look(said, student, words):
@@ -51,6 +56,9 @@ def mean_of_states(weights, carry):
         (carry_outside, "the streams are the outer axis"),
         (over_streams, "That sums over the streams"),
         (mean_of_states, "their weights add up"),
+        (lambda weights, carry: weights[..., ::carry], "each stream's oldest state alone"),
+        (lambda weights, carry: weights[..., carry - 1 :: carry], "each stream's last state alone"),
+        (lambda weights, carry: weights.chunk(carry, -1)[0], "nothing is added up"),
     ],
 )
 def test_by_stream(said, student, words):
@@ -58,11 +66,19 @@ def test_by_stream(said, student, words):
 
 
 def replace_by(get_new):
+    """In place, which is wrong however right the values are."""
+
     def student(states, s):
         states[:, s] = get_new(states, s)
         return states
 
     return student
+
+
+def window_s(states, s):
+    new = states.clone()
+    new[s] = new[s].mean(0)
+    return new
 
 
 @pytest.mark.parametrize(
@@ -79,6 +95,9 @@ def replace_by(get_new):
         (lambda states, s: states.mean(0).expand_as(states), "replaces all streams"),
         (lambda states, s: states[:, s].mean(0), "the stream's mean alone"),
         (lambda states, s: states, "did you change a copy"),
+        (replace_by(lambda states, s: states[:, s].mean(1, True)), "over a state's dimensions"),
+        (replace_by(lambda states, s: states[:, s].mean(1)), "has the shape (d,)"),
+        (window_s, "the streams are axis 1"),
     ],
 )
 def test_averaged(said, student, words):
@@ -91,6 +110,35 @@ def read_by_head(weights, states, layer):
     values = layer.cross_key_value(states)[..., d:].unflatten(-1, (num_heads, -1))
     maps = layer.cross_out.weight.unflatten(-1, (num_heads, -1))
     return torch.einsum("bhus,bshe,dhe->bushd", weights, values, maps)
+
+
+def changed(weight=lambda each: each, **parts):
+    """The right way, but with other weights or with some of a layer's parts replaced."""
+
+    def student(weights, states, layer):
+        replaced = SimpleNamespace(**vars(layer) | {k: get(layer) for k, get in parts.items()})
+        return length_of_sum(weight(weights), states, replaced)
+
+    return student
+
+
+def keys_for_values(layer):
+    return lambda states: layer.cross_key_value(states).roll(states.shape[-1], -1)
+
+
+def by_the_layer(weights, states, layer):
+    """What each stream's weighted values become when `cross_out` is called, bias and all."""
+    values = layer.cross_key_value(states).chunk(2, -1)[1].unflatten(-1, (weights.shape[1], -1))
+    weighed = torch.einsum("bhus,bshe->bushe", weights, values).flatten(-2)
+    return layer.cross_out(weighed).norm(dim=-1)
+
+
+def turned(layer):
+    return SimpleNamespace(weight=layer.cross_out.weight.T)
+
+
+def mean_of_weights(each):
+    return each.mean(1, keepdim=True).expand_as(each)
 
 
 def length_of_sum(*case):
@@ -118,6 +166,10 @@ def over_all_streams(*case):
         (sum_of_lengths, "The lengths of the heads are added"),
         (length_of_mean, "the heads' vectors add up"),
         (over_all_streams, "a length for each is wanted"),
+        (changed(cross_key_value=keys_for_values), "Those are the keys"),
+        (changed(cross_out=turned), "The out map is turned round"),
+        (changed(weight=mean_of_weights), "each head weighs its own part"),
+        (by_the_layer, "no stream has brought it"),
     ],
 )
 def test_what_is_read(said, student, words):

@@ -33,6 +33,11 @@ def divided_by_categories(losses, counted, weights):
     return weighted_loss(losses, counted, weights) * weights.mean()
 
 
+def by_window(losses, counted, weights):
+    each = [weighted_loss(*window[:2], weights) for window in zip(losses, counted, strict=True)]
+    return sum(each) / len(each)
+
+
 def unweighted(losses, counted, weights):
     return weighted_loss(losses, counted, torch.ones(2))
 
@@ -47,6 +52,8 @@ def unweighted(losses, counted, weights):
         (not_divided, "or the loss grows with them"),
         (divided_by_categories, "divided by the number of categories"),
         (unweighted, "the weights are missing"),
+        (by_window, "every step that counts weighs alike"),
+        (lambda *case: weighted_loss(*case) * case[1].sum(), "the sum over the steps"),
         (lambda *case: 0.0, "with losses = [[[1.0, 2.0], [3.0, 4.0]], [[0.5, 0.1], [9.0, 9.0]]], "),
         (lambda *case: 0.0, ", counted = [[True, True], [True, True]], weights = [1.0, 1.0] your"),
     ],
@@ -70,6 +77,10 @@ def in_order_of_sizes(losses, sizes):
     return [name for name in sizes if name in no_better_than_guessing(losses, sizes)]
 
 
+def above(losses, sizes, get_limit):
+    return [name for name in losses if losses[name] >= get_limit(sizes[name])]
+
+
 def better(losses, sizes):
     return [name for name in losses if name not in no_better_than_guessing(losses, sizes)]
 
@@ -91,6 +102,8 @@ def against_the_mean(losses, sizes):
         (lambda *case: sorted(no_better_than_guessing(*case)), "They are sorted"),
         (in_order_of_sizes, "Not yet: with losses = "),
         (better, "the others were asked for"),
+        (partial(above, get_limit=lambda size: size), "against the size itself"),
+        (partial(above, get_limit=lambda size: 1 / size), "against a probability"),
     ],
 )
 def test_no_better_than_guessing(said, student, words):
@@ -99,6 +112,16 @@ def test_no_better_than_guessing(said, student, words):
 
 def count_rows(parts):
     return sum(len(part) for part in parts)
+
+
+def clearing(student):
+    """A student who first clears what an earlier step left."""
+
+    def cleared(loss, weight, parts):
+        weight.grad = None
+        return student(loss, weight, parts)
+
+    return cleared
 
 
 def by_part(share, forget=False):
@@ -118,6 +141,22 @@ def by_rows(part, parts):
     return len(part) / count_rows(parts)
 
 
+def to_zero(loss, weight, parts):
+    weight.grad.zero_()
+    return by_part(by_rows)(loss, weight, parts)
+
+
+def one_mean_after_another(loss, weight, parts):
+    """Adds up in a tensor of its own, and leaves nothing in `weight.grad`."""
+    total = torch.zeros_like(weight)
+    for part in parts:
+        weight.grad = None
+        loss(weight, part).backward()
+        total += weight.grad * by_rows(part, parts)
+    return total
+
+
+@clearing
 def losses_first(loss, weight, parts):
     losses = [loss(weight, part) * by_rows(part, parts) for part in parts]
     for each in losses:
@@ -125,11 +164,13 @@ def losses_first(loss, weight, parts):
     return weight.grad
 
 
+@clearing
 def at_once(loss, weight, parts):
     sum(loss(weight, part) * by_rows(part, parts) for part in parts).backward()
     return weight.grad
 
 
+@clearing
 def whole(loss, weight, parts):
     loss(weight, torch.cat(parts)).backward()
     return weight.grad
@@ -140,9 +181,13 @@ def whole(loss, weight, parts):
     [
         (NOTEBOOK.solution("accumulated"), "Right: all 3 cases agree."),
         (losses_first, "Right: all 3 cases agree."),
+        (to_zero, "Right: all 3 cases agree."),
+        (by_part(by_rows), "What an earlier step left in `weight.grad`"),
+        (by_part(lambda part, parts: 1), "clear it before the first part"),
+        (one_mean_after_another, "the values are right. But `weight.grad`, which the optimiser"),
         (NOTEBOOK.stub("accumulated"), UNWRITTEN),
-        (by_part(lambda part, parts: 1), "adds the gradients up"),
-        (by_part(lambda part, parts: 1 / len(parts)), "Right for parts of equal length"),
+        (clearing(by_part(lambda part, parts: 1)), "adds the gradients up"),
+        (clearing(by_part(lambda part, parts: 1 / len(parts))), "Right for parts of equal length"),
         (by_part(by_rows, forget=True), "Only the last part"),
         (at_once, "the values are right. But `backward` was called 1 times for 2 parts"),
         (whole, "the values are right. But `loss` was called on more rows than the longest part"),
@@ -155,6 +200,19 @@ def test_accumulated(said, student, words):
 def choose(rates, losses, width=5, part=0.1, centred=True):
     smooth = pd.Series(losses).rolling(width, center=centred).mean()
     return rates[smooth.idxmin()] * part
+
+
+def zeros_at_the_ends(rates, losses):
+    return rates[np.convolve(losses, np.full(5, 0.2), "same").argmin()] / 10
+
+
+def fewer_at_the_ends(rates, losses):
+    smooth = pd.Series(losses).rolling(5, center=True, min_periods=1).mean()
+    return rates[smooth.idxmin()] / 10
+
+
+def a_tenth_of_the_loss(rates, losses):
+    return pd.Series(losses).rolling(5, center=True).mean().min() / 10
 
 
 def too_early(rates, losses):
@@ -171,6 +229,9 @@ def too_early(rates, losses):
         (partial(choose, width=1), "A single lucky batch"),
         (partial(choose, centred=False), "or it comes late"),
         (too_early, "the first belongs to the third rate"),
+        (zeros_at_the_ends, "fewer than five batches"),
+        (fewer_at_the_ends, "fewer than five batches"),
+        (a_tenth_of_the_loss, "a tenth of the loss"),
     ],
 )
 def test_chosen_rate(said, student, words):
@@ -197,6 +258,29 @@ def seed_the_shared_one(seed, epoch):
     return np.random
 
 
+rest_of_epoch = NOTEBOOK.solution("rest_of_epoch")
+
+
+def in_their_own_order(seed, epoch, windows, batch_size, done):
+    starts = range(done * batch_size, windows, batch_size)
+    return [list(range(start, min(start + batch_size, windows))) for start in starts]
+
+
+def whole_batches_shuffled(seed, epoch, windows, batch_size, done):
+    batches = in_their_own_order(seed, epoch, windows, batch_size, 0)
+    order = new_generator(seed, epoch).permutation(len(batches))
+    return [batches[i] for i in order][done:]
+
+
+def the_last_left_out(seed, epoch, windows, batch_size, done):
+    batches = rest_of_epoch(seed, epoch, windows, batch_size, done)
+    return [batch for batch in batches if len(batch) == batch_size]
+
+
+def those_that_are_done(seed, epoch, windows, batch_size, done):
+    return rest_of_epoch(seed, epoch, windows, batch_size, 0)[:done]
+
+
 def by_windows(seed, epoch, windows, batch_size, done):
     order = new_generator(seed, epoch).permutation(windows)
     return [order[start : start + batch_size] for start in range(done, windows, batch_size)]
@@ -205,7 +289,7 @@ def by_windows(seed, epoch, windows, batch_size, done):
 @pytest.mark.parametrize(
     "student, words",
     [
-        (NOTEBOOK.solution("rest_of_epoch"), "Right: that is the answer."),
+        (rest_of_epoch, "Right: that is the answer."),
         (drawn_from(new_generator), "Right: that is the answer."),
         (NOTEBOOK.stub("rest_of_epoch"), UNWRITTEN),
         (lambda *case: ..., UNWRITTEN),
@@ -217,6 +301,11 @@ def by_windows(seed, epoch, windows, batch_size, done):
         (drawn_from(lambda seed, epoch: np.random.default_rng(seed)), "All epochs have one order"),
         (drawn_from(lambda seed, epoch: np.random.default_rng(epoch)), "All seeds have one order"),
         (drawn_from(lambda seed, epoch: np.random.default_rng(seed + epoch)), "`seed + epoch`"),
+        (in_their_own_order, "shuffle them"),
+        (whole_batches_shuffled, "and then cut"),
+        (the_last_left_out, "The last batch is missing"),
+        (those_that_are_done, "not those that are done"),
+        (lambda *case: sum(map(list, rest_of_epoch(*case)), []), "each a list of windows"),
     ],
 )
 def test_rest_of_epoch(said, student, words):
