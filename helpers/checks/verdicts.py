@@ -38,7 +38,8 @@ def verdict(student, right, cases=((),), mistakes=None, errors=None, broken=None
     """The line that `compare` prints."""
     it = "your function" if callable(student) else "your answer"
     complaint = ""
-    for number, case in enumerate([*cases, *list_more_cases(right)]):
+    cases = [*cases, *list_more_cases(right)]
+    for number, case in enumerate(cases):
         case = case if isinstance(case, tuple) else (case,)
         expected = ask(right, case)
         used = copy.deepcopy(case)

@@ -24,11 +24,11 @@ judge's process, to which it sends nothing but numbers and texts. It may write i
 folder alone, and read nothing besides but Python and the system's libraries: not the checks, the
 grades, another hand-in, or whatever else is on the machine. It opens no connection, starts no
 process, and takes 2 GB of memory and 256 MB of disk at most. On Linux the kernel holds to this
-(Landlock, from Linux 5.13; the page says whether it did). **On Windows and macOS Python alone does,
-and that can be got past**: by compiled code in the installed libraries, which Python does not watch,
-and by one who knows Python's inside well. What that one could do is what you could do on this
-machine. So a class that you distrust is graded on Linux, or in a container or a virtual machine
-that has nothing else in it.
+(Landlock, from Linux 5.13; the page says whether it did). **On Windows and macOS Python alone
+does, and that can be got past**: by compiled code in the installed libraries, which Python does not
+watch, and by one who knows Python's inside well. What that one could do is what you could do on
+this machine. So a class that you distrust is graded on Linux, or in a container or a virtual
+machine that has nothing else in it.
 
 **What cannot be hidden.** Some checks also ask how a value was found: how often `backward` was
 called, how many rows a layer computed, whether an argument or a shared random state was changed.
@@ -47,7 +47,6 @@ import json
 import multiprocessing
 import os
 import secrets
-import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path

@@ -86,7 +86,7 @@ NO_NEW_PRIVILEGES = 38
 NEW_USER, NEW_NETWORK = 0x10000000, 0x40000000
 READ = 1 | 1 << 2 | 1 << 3  # run, read a file, read a folder
 WRITE_A_FILE = 1 << 1 | 1 << 14
-OF_A_FILE = READ | WRITE_A_FILE | 1 << 15
+OF_A_FILE = 1 | 1 << 2 | WRITE_A_FILE | 1 << 15  # the rest is of folders alone
 SINCE_THE_FIRST = (1 << 13) - 1
 
 
@@ -208,6 +208,7 @@ def make_judge_of_paths(folder: Path, readable: list[Path]):
     """A function that says whether a path may be written, or else read. Its text alone decides:
     no link leads elsewhere, since none can be made.
     """
+    here = os.getcwd()
 
     def allows(
         path,
@@ -216,7 +217,7 @@ def make_judge_of_paths(folder: Path, readable: list[Path]):
         inside=(str(folder) + os.sep,),
         roots=tuple(str(path) + os.sep for path in [folder, *readable]),
         devices=frozenset(DEVICES),
-        here=os.getcwd(),
+        here=here,
         separator=os.sep,
         first="" if os.name == "nt" else os.sep,
         starts_at_root=re.compile(r"[A-Za-z]:|[/\\]" if os.name == "nt" else "/").match,

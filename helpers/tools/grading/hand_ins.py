@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import zipfile
 import zlib
@@ -124,7 +125,7 @@ def list_zip(path: Path, remarks: list[str]) -> Iterator[Found]:
         with zipfile.ZipFile(path) as archive:
             for entry in archive.infolist():
                 name = PurePosixPath(entry.filename.replace("\\", "/"))
-                hidden = any(part.startswith((".", "__MACOSX")) for part in name.parts)
+                hidden = any(re.match(r"\.[^.]|__MACOSX", part) for part in name.parts)
                 if entry.is_dir() or name.suffix.lower() != ".ipynb" or hidden:
                     continue
                 if entry.file_size > LARGEST:

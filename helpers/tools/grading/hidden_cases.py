@@ -234,8 +234,11 @@ def mean_state(rng):
 
 @cases
 def places_read(rng):
-    """Boxes of their own, whose names say nothing; what they read is told to the check."""
-    T = 5
+    """Boxes of their own, whose names say nothing; what they read is told to the check.
+
+    The check's own cases are those of its table, so they come to these, and have as many places.
+    """
+    T = 4
     first, second = sorted(rng.choice(T, 2, replace=False).tolist())
     boxes = {
         lambda x: (x[first] * x[second]).sum(): [first, second],
@@ -346,7 +349,10 @@ def other_categories(rng):
 
 @cases
 def diagnose(rng):
-    """Patients beside the check's own, each as ill as the one that it is drawn from."""
+    """Patients beside the check's own, each as ill as the one that it is drawn from.
+
+    The check's own cases are those of its table, so they come to these.
+    """
     found = []
     for marks, cause in PATIENTS.items():
         train, validation, above, rows, moved = np.multiply(marks, rng.uniform(0.9, 1.1, 5))

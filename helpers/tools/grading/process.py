@@ -78,16 +78,17 @@ class StudentProcess:
         for name, path in files.items():
             shutil.copy(path, self.folder / "notebooks" / f"{name}.ipynb")
         self.stopped, self.refused, self.asked = "", set(), 0
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", "-c", f"{START}; student.main()", self.folder]
-            + [str(MEMORY), str(FILE_SIZE)],
-            cwd=self.folder,
-            env=make_environment(self.folder),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=open(self.folder / "errors.txt", "wb"),
-            start_new_session=True,
-        )
+        command = [sys.executable, "-I", "-c", f"{START}; student.main()", self.folder]
+        with open(self.folder / "errors.txt", "wb") as errors:
+            self.process = subprocess.Popen(
+                [*command, str(MEMORY), str(FILE_SIZE)],
+                cwd=self.folder,
+                env=make_environment(self.folder),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+            )
         self.questions, self.answers = queue.Queue(), queue.Queue()
         for work in (self.send, self.receive):
             threading.Thread(target=work, daemon=True).start()

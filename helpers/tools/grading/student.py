@@ -40,6 +40,7 @@ def main() -> None:
     student = Student(refused)
     confine.set_limits(memory, file_size, sizes)
     confine.refuse_from_now_on(folder, refused.append)
+    send_nowhere(2)  # until here errors were the judge's to read
     write_line(answers, {"id": 0, "guarded": guarded})
     while True:
         try:
@@ -50,17 +51,24 @@ def main() -> None:
             answer = getattr(student, question.pop("ask"))(**question.pop("with"))
         except BaseException as error:  # SystemExit and its like end nothing here
             answer = {"error": tell_error(error)}
-        write_line(answers, answer | {"id": question["id"], "refused": list(dict.fromkeys(refused))})
+        write_line(
+            answers, answer | {"id": question["id"], "refused": list(dict.fromkeys(refused))}
+        )
 
 
 def take_channel():
-    """The two ends of the channel as files. What the student's code prints goes nowhere."""
+    """The two ends of the channel as files, which are the standard ones no more."""
     questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(nowhere, stream)
-    sys.stdin, sys.stdout, sys.stderr = (open(os.devnull, mode) for mode in ("r", "w", "w"))
+    send_nowhere(0, 1)
     return questions, answers
+
+
+def send_nowhere(*streams: int) -> None:
+    """What is read from these is empty, and what is written to them is gone."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in streams:
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
 
 
 def write_line(answers, answer: dict) -> None:
@@ -88,9 +96,9 @@ def import_what_is_needed() -> None:
     import numpy
     import sklearn.metrics  # noqa: F401
     import torch
-    from helpers import checks
 
     import helpers.training  # noqa: F401
+    from helpers import checks
 
     torch.set_num_threads(1)  # as the notebooks do
     numpy.random.seed(0)
