@@ -73,6 +73,12 @@ ENDINGS_REFUSED = (
 ALLOWED = {
     "workers.py: init_process_group in join_workers",  # to meet the others, where torchrun asks
     "__main__.py: subprocess",  # the environment's own Python, with the commands that stand there
+    # A student's code is to be run: by a process of its own, which the judge sends cases to.
+    "process.py: subprocess",
+    "process.py: cloudpickle",  # written, and read by that process alone
+    "student.py: pickle",
+    *(f"student.py: {what} in prepare" for what in ("compile", "exec", "eval")),
+    *(f"confine.py: {what}" for what in ("ctypes", "subprocess")),  # to take them away
 }
 
 

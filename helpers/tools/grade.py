@@ -62,7 +62,7 @@ from helpers.tools.grading.judge import judge
 from helpers.tools.grading.process import make_template, remove
 from helpers.tools.grading.tables import write_grades
 
-GUARDS = {"files": "its files", "network": "the network", "signals": "other processes"}
+GUARDS = {"files": "files", "network": "network", "signals": "other processes"}
 
 
 def grade(folder: Path) -> Path:
@@ -173,8 +173,8 @@ def write_json(path: Path, value: dict) -> None:
 def tell_guards(guarded: list[str]) -> str:
     if not guarded:
         return "Python alone kept the hand-ins apart; see what that means in helpers.tools.grade."
-    names = [GUARDS[each] for each in guarded]
-    return f"Python kept the hand-ins apart, and the system's kernel guarded {', '.join(names)}."
+    names = ", ".join(GUARDS[each] for each in guarded)
+    return f"Python kept the hand-ins apart, and so did the system's kernel ({names})."
 
 
 def main(arguments: list[str] | None = None) -> None:

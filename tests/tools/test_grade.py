@@ -92,12 +92,13 @@ def test_a_right_function_answers_hidden_cases_and_they_are_not_those_of_the_not
     assert len(asked) >= len(EXERCISES) - len(BY_VALUE)
     for right, cases, own in asked:
         assert len(cases) > own
+        if name_holder(right) in FROM_TABLES:
+            continue
         cases = [case if isinstance(case, tuple) else (case,) for case in cases]
         answers = [str(verdicts.simplify(verdicts.ask(right, case))) for case in cases]
         assert set(answers[own:]) - set(answers[:own]) or len(set(answers)) < 6  # a few words
-        if name_holder(right) not in FROM_TABLES:
-            told = [str(verdicts.simplify(list(case))) for case in cases]
-            assert not set(told[own:]) <= set(told[:own])
+        told = [str(verdicts.simplify(list(case))) for case in cases]
+        assert not set(told[own:]) <= set(told[:own])
 
 
 def parameters(exercise: Exercise) -> list[str]:
@@ -388,7 +389,7 @@ def test_words_of_equal_faults_are_equal():
             "ValueError. Mind 0."
         ),
         "Not yet: the values are right. You changed it.": "You changed it.",
-        "Not yet: it gave no answer in 20 seconds.": "it gave no answer in 20 seconds.",
+        "Not yet: it gave no answer in 20 seconds.": "It gave no answer in 20 seconds.",
         "Right: all 7 cases agree.": "Right",
     }
     assert {line: judge.name_fault(line) for line in said} == said

@@ -223,5 +223,6 @@ def name_fault(line: str) -> str:
     """The words of a verdict without its values, so that equal faults count together."""
     for pattern, words in FAULTS:
         if found := re.search(pattern, line):
-            return found.expand(words)
-    return line
+            line = found.expand(words)
+            break
+    return line[:1].upper() + line[1:]
