@@ -209,13 +209,15 @@ def make_judge_of_paths(folder: Path, readable: list[Path]):
     no link leads elsewhere, since none can be made.
     """
     here = os.getcwd()
+    fold = str.lower if os.name == "nt" else str  # whether large and small letters are the same
 
     def allows(
         path,
         to_write,
         opens=False,
-        inside=(str(folder) + os.sep,),
-        roots=tuple(str(path) + os.sep for path in [folder, *readable]),
+        fold=fold,
+        inside=(fold(str(folder) + os.sep),),
+        roots=tuple(fold(str(path) + os.sep) for path in [folder, *readable]),
         devices=frozenset(DEVICES),
         here=here,
         separator=os.sep,
@@ -242,7 +244,7 @@ def make_judge_of_paths(folder: Path, readable: list[Path]):
                 del parts[-1:]
             elif part != "" and part != ".":
                 parts.append(part)
-        found = first + separator.join(parts)
+        found = fold(first + separator.join(parts))
         if (found + separator).startswith(inside) or found in devices:
             return True
         if to_write or not (found + separator).startswith(roots):

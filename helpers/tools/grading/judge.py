@@ -114,7 +114,8 @@ def find_line(process: StudentProcess, exercise: Exercise) -> str:
     printed = io.StringIO()
     with redirect_stdout(printed):
         getattr(checks, exercise.check)(*given)
-    return printed.getvalue().strip().splitlines()[-1]
+    # On one line: what a student's code has named must not begin another.
+    return " ".join(printed.getvalue().split())
 
 
 # Stand-ins for the student's functions
@@ -144,6 +145,7 @@ def stand_in(process: StudentProcess, place: int, argument: dict):
 
 def make_error(kind: str, message: str) -> Exception:
     """An error of the kind that the student's function raised."""
+    kind = kind if kind.isidentifier() else "Exception"
     known = getattr(builtins, kind, None)
     if not (isinstance(known, type) and issubclass(known, Exception)):
         known = type(kind, (Exception,), {})
@@ -162,10 +164,10 @@ def repeat(argument, answer: dict, number: str) -> None:
     for name, count in answer["counted"].get(number, {}).items():
         *parts, last = name.split(".")
         part = argument
-        for each in parts:
-            part = getattr(part, each)
-        if not last.startswith("_") and getattr(part, last, None) != count:
-            setattr(part, last, count)
+        for each in parts:  # what this copy itself holds, and no class that others share
+            part = vars(part)[each]
+        if isinstance(count, (int, float)):
+            vars(part)[last] = count
     if number in answer["gradients"]:
         gradient = decode(answer["gradients"][number])
         argument.grad = None if gradient is None else torch.tensor(gradient).view_as(argument)

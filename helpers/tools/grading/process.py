@@ -166,7 +166,9 @@ class StudentProcess:
         raise Stopped(why)
 
     def kill(self) -> None:
-        """Ends the process and all that it has started."""
+        """Ends the process and all that it has started, once."""
+        if self.process.returncode is not None:
+            return
         with suppress(psutil.NoSuchProcess):
             for each in psutil.Process(self.process.pid).children(recursive=True):
                 with suppress(psutil.NoSuchProcess):
