@@ -210,14 +210,16 @@ def make_judge_of_paths(folder: Path, readable: list[Path]):
     """
     here = os.getcwd()
     fold = str.lower if os.name == "nt" else str  # whether large and small letters are the same
+    inside = (fold(str(folder) + os.sep),)
+    roots = inside + tuple(fold(str(path) + os.sep) for path in readable)
 
     def allows(
         path,
         to_write,
         opens=False,
         fold=fold,
-        inside=(fold(str(folder) + os.sep),),
-        roots=tuple(fold(str(path) + os.sep) for path in [folder, *readable]),
+        inside=inside,
+        roots=roots,
         devices=frozenset(DEVICES),
         here=here,
         separator=os.sep,
