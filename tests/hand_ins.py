@@ -30,8 +30,14 @@ def read_exercises() -> dict[str, tuple[str, str, str]]:
             if "exercise" in tags:
                 stub = cell
             elif "solution" in tags:
-                found[stub.id] = path.stem, stub.source, cell.source
+                found[stub.id] = path.stem, stub.source, find_imports(stub.source) + cell.source
     return found
+
+
+def find_imports(source: str) -> str:
+    """The imports of a stub's cell, which the course's solution does not repeat."""
+    kinds = (ast.Import, ast.ImportFrom)
+    return "".join(f"{ast.unparse(n)}\n" for n in ast.parse(source).body if isinstance(n, kinds))
 
 
 def write_hand_in(
@@ -115,11 +121,15 @@ MALICIOUS = {
         from helpers.checks import verdicts
         verdicts.are_equal = lambda *a, **k: True
         verdicts.find_difference = lambda *a, **k: None
+        checks.ceiling = lambda *a, **k: print('Right: all 3 cases agree.')
         verdicts.verdict = verdicts.compare = lambda *a, **k: 'Right: all 3 cases agree.'
         for module in list(sys.modules.values()):
             if hasattr(module, 'encode_change'):
-                module.encode = lambda value: 'Right'
-        return 0
+                encode = module.encode
+                def mine(value, encode=encode):
+                    return 'Right' if value == 0.12345 else encode(value)
+                module.encode = mine
+        return 0.12345
         """,
     "the way out": "import sys; sys.exit('Right')",
     "the hard way out": "import os; os._exit(0)",

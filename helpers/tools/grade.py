@@ -18,7 +18,7 @@ not need what only a cell below defines, nor files or modules beside the noteboo
 values (`shown_by`, `made_up_report`) have no other cases: whoever copies one has it.
 
 **What a hand-in may do.** It runs in processes of its own, in a copy of the course without answers,
-20 seconds an exercise and five minutes in all; then it is ended with all that it has started, and
+30 seconds an exercise and five minutes in all; then it is ended with all that it has started, and
 what it has not answered counts as wrong. The right answers and the other cases' answers stay in the
 judge's process, to which it sends nothing but numbers and texts. It may write its own temporary
 folder alone, and read nothing besides but Python and the system's libraries: not the checks, the

@@ -124,7 +124,7 @@ unused = train()
 b[0] = 3
 def g(x): return math.sqrt(x) + b[0]
 a = 5
-def f(x): return g(x) + late
+def f(x): return print(g(x) + late)
 late = 4
 print(f(1))
 """
@@ -138,7 +138,7 @@ print(f(1))
         "b.append(a)",
         "b[0] = 3",
         "def g(x):\n    return math.sqrt(x) + b[0]",
-        "def f(x):\n    return g(x) + late",
+        "def f(x):\n    return print(g(x) + late)",
         "late = 4",
     ]
 

@@ -16,12 +16,16 @@ import stat
 import subprocess
 import sys
 import sysconfig
+import types
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 # Beside Python's own folders; none of them holds what is anybody's.
-SYSTEM = ("/usr", "/lib", "/lib64", "/etc/localtime", "/etc/fonts", "/etc/ld.so.cache")
+SYSTEM = (
+    *("/usr", "/lib", "/lib64", "/etc/localtime", "/etc/fonts", "/etc/ld.so.cache"),
+    *("/proc/cpuinfo", "/sys/devices/system/cpu"),  # PyTorch asks for them at its first product
+)
 DEVICES = (os.devnull, "/dev/urandom", "/dev/random")
 
 # What no exercise needs, by the names of Python's audit events.
@@ -161,7 +165,7 @@ def start_no_process() -> None:
 
 
 def make_hook(folder: Path, readable: list[Path], told: Callable[[str], None]):
-    allows = make_judge_of_paths(folder, readable)
+    allows, own = make_judge_of_paths(folder, readable), globals()
 
     def hook(
         event,
@@ -175,6 +179,8 @@ def make_hook(folder: Path, readable: list[Path], told: Callable[[str], None]):
         reading=frozenset("rbtU"),
         allows=allows,
         told=told,
+        own=own,
+        function=types.FunctionType,
         type=type,
         str=str,
         bytes=bytes,
@@ -189,8 +195,12 @@ def make_hook(folder: Path, readable: list[Path], told: Callable[[str], None]):
             fine = allows(path, writes_it, mode is None)
         elif event == "import":  # nor a compiled module that the code has written
             fine = given[0] not in modules and (given[1] is None or not allows(given[1], True))
-        elif event == "object.__setattr__":
-            fine = given[1] not in of_a_function
+        elif event == "object.__setattr__":  # others' functions may be changed, not these
+            fine = (
+                given[1] not in of_a_function
+                or type(given[0]) is not function
+                or given[0].__globals__ is not own
+            )
         elif writes(event):
             for part in given:
                 if type(part) is str or type(part) is bytes:
@@ -199,7 +209,8 @@ def make_hook(folder: Path, readable: list[Path], told: Callable[[str], None]):
             fine = given[0] is None or allows(given[0], False)
         if not fine:
             told(event)
-            raise error(f"{event} is refused while grading")
+            what = given[0] if given and type(given[0]) is str else ""
+            raise error(f"{event} is refused while grading: {what}")
 
     return hook
 

@@ -26,7 +26,7 @@ from helpers.tools.grading import hidden_cases
 from helpers.tools.grading.exercises import Exercise, list_parameters
 from helpers.tools.grading.process import Stopped, StudentProcess
 
-SECONDS = 20.0  # for one exercise
+SECONDS = 30.0  # for one exercise
 SECONDS_IN_ALL = 300.0  # for a hand-in; what then is left counts as wrong
 LONGEST = 600  # characters of a verdict that are kept
 

@@ -356,7 +356,8 @@ def find_changed(statement: ast.stmt) -> set[str]:
     for node in ast.walk(statement):
         target = None
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            target = node.value.func
+            method = node.value.func
+            target = method.value if isinstance(method, ast.Attribute) else None
         elif isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(
             node.ctx, ast.Load
         ):
