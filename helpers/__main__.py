@@ -62,6 +62,10 @@ COMMANDS = {
         "npm install --prefix build/slides reveal.js@5.2.1 mathjax@3.2.2   and another make slides",
         ["helpers.tools.course slides"],
     ),
+    "guide": (
+        "the instructor's guide, one page to read or print: build/guide.html and build/guide.md",
+        ["helpers.tools.guide"],
+    ),
     "grade": (
         "grade the hand-ins in a folder: python -m helpers grade FOLDER, or make grade FOLDER=...",
         ["helpers.tools.grade"],

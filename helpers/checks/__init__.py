@@ -73,9 +73,9 @@ __all__ = [
     "mended",
     # 02_stream_encoders
     "weights_of",
+    "shown_by",
     "fair_width",
     "stream_linear",
-    "shown_by",
     "last_row",
     # 03_cross_attention
     "may_look",

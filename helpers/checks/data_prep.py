@@ -182,4 +182,8 @@ def mended(student):
         "it should be blank until they are told."
     )
     mistakes[into_the_next] = partial(right, shift=["recipient"])
-    compare(student, right, cases, mistakes)
+    line = verdict(student, right, cases, mistakes)
+    if line.endswith("'hours_of_shift' still looks ahead. 'hours_at_site' still looks ahead."):
+        # Nothing is mended yet, and to find what is to be mended is the exercise.
+        line = "Not yet: these are the columns of `features`. Which of them look ahead?"
+    print(line)

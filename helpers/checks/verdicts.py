@@ -21,8 +21,9 @@ MORE_CASES: dict[str, list] = {}
 def compare(student, right, cases=((),), mistakes=None, errors=None, broken=None) -> None:
     """Print whether the student's function answers every case as the right one does.
 
-    Values may stand for functions. Numbers with a point may differ by TOLERANCE of their size, and
-    by a tenth of it near zero; shapes and whole numbers may not.
+    Values may stand for functions; what is expected of one is not told. Numbers with a point may
+    differ by TOLERANCE of their size, and by a tenth of it near zero; shapes and whole numbers may
+    not.
 
     cases: the arguments of each call, a tuple; or what is no tuple, for a single argument
     mistakes: words -> the function with this mistake; where it answers as the student's does, the
@@ -189,8 +190,9 @@ def tell_case(right, case) -> str:
 
 
 def tell_difference(it, given, expected, difference) -> str:
+    if it == "your answer":  # what is expected of a value would be the whole answer
+        return f"{it} is {tell_value(given)}, which is not right."
     place, *there = difference
-    verb = "gave" if it == "your function" else "is"
     texts = [tell_value(given), tell_value(expected)]
     shapes = [get_shape(given), get_shape(expected)]
     if shapes[0] != shapes[1]:
@@ -198,7 +200,7 @@ def tell_difference(it, given, expected, difference) -> str:
     elif place and (is_long(given) or is_long(expected)):
         it = f"at {place} {it}"
         texts = [tell_value(value) for value in there]
-    return f"{it} {verb} {texts[0]}, and {texts[1]} was expected."
+    return f"{it} gave {texts[0]}, and {texts[1]} was expected."
 
 
 def tell_value(value) -> str:

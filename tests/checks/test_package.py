@@ -60,4 +60,4 @@ def test_each_mistake_of_a_check_is_told_its_own_words(name, run, monkeypatch):
         for words, mistake in mistakes.items():
             line = verdicts.verdict(mistake, *arguments, **options)
             assert line.startswith("Not yet: ")
-            assert line.endswith(f" was expected. {words}")
+            assert line.endswith(f". {words}")
