@@ -284,7 +284,6 @@ def no_better_than_guessing(rng):
 def accumulated(rng):
     parts = [torch.randn(int(rows), 3) for rows in rng.integers(1, 6, rng.integers(2, 5))]
     weight = torch.randn(2).requires_grad_()
-    weight.grad = torch.randn(2)
     return training.Loss(), weight, parts
 
 
