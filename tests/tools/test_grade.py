@@ -339,7 +339,16 @@ def test_cells_of_the_student_s_own_are_understood(template, tmp_path):
     assert not any(each.trouble for each in found.values())
 
 
-@pytest.mark.parametrize("name", hand_ins.MALICIOUS)
+# These are tried each time; the others take minutes together.
+QUICK = {"a typed verdict", "checks taken over", "an error named as a verdict", "forged answers"}
+QUICK |= {"the hard way out", "deleted files", "a connection", "a loop that swallows all"}
+
+
+def mark(names) -> list:
+    return [pytest.param(each, marks=[] if each in QUICK else pytest.mark.long) for each in names]
+
+
+@pytest.mark.parametrize("name", mark(hand_ins.MALICIOUS))
 def test_harm_is_refused_and_earns_nothing(template, tmp_path, monkeypatch, canary, port, name):
     monkeypatch.setattr(judge, "SECONDS", 6.0)
     body = hand_ins.attack(hand_ins.MALICIOUS[name], canary, port)
@@ -355,7 +364,7 @@ def test_harm_is_refused_and_earns_nothing(template, tmp_path, monkeypatch, cana
     assert left == ["template"]
 
 
-@pytest.mark.parametrize("name", hand_ins.ENDLESS)
+@pytest.mark.parametrize("name", mark(hand_ins.ENDLESS))
 def test_what_never_ends_is_ended_and_the_rest_is_graded(template, tmp_path, monkeypatch, name):
     monkeypatch.setattr(judge, "SECONDS", 2.0)
     answers = {"ceiling": hand_ins.replace_body(STUBS["ceiling"], hand_ins.ENDLESS[name])}
@@ -446,8 +455,7 @@ def test_a_folder_is_graded_and_what_was_graded_is_not_graded_again(tmp_path, ca
     seed, kept = (out / "graded" / "seed.txt").read_text(), sorted((out / "graded").glob("*.json"))
     times = [path.stat().st_mtime_ns for path in kept]
     assert len(kept) == 3
-    write_small_class_again = hand_ins.write_hand_in
-    write_small_class_again(folder / "bo", {}, ("00",))
+    hand_ins.write_hand_in(folder / "bo", {}, ("00",))
     grade.main([str(folder)])
     assert "2 of 3 hand-ins are graded already" in capsys.readouterr().out
     assert (out / "graded" / "seed.txt").read_text() == seed
