@@ -67,7 +67,7 @@ def judge(files: dict[str, Path], exercises: list[Exercise], template: Path, see
                 process = StudentProcess(files, template)
             verdict = judge_exercise(process, exercise)
             found[exercise.number] = verdict
-            if process.stopped:  # the next exercise gets a new one
+            if process.stopped or process.refused:  # the next exercise gets a new one
                 process.close()
                 process = None
     finally:
