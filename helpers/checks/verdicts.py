@@ -13,6 +13,7 @@ SHORT = 90  # characters of a value that still read well in a sentence
 # What a grade is given by besides a check's own cases: the name of the function that holds `right`
 # -> cases. Empty in a notebook.
 MORE_CASES: dict[str, list] = {}
+SAID = []  # the verdict that was printed last, for the score
 
 
 # The verdict
@@ -32,7 +33,13 @@ def compare(student, right, cases=((),), mistakes=None, errors=None, broken=None
     broken: takes a case, and the copy of it that the student's function has used, and gives words
         for right values that were found in a way that is not allowed; "" where nothing is wrong
     """
-    print(verdict(student, right, cases, mistakes, errors, broken))
+    say(verdict(student, right, cases, mistakes, errors, broken))
+
+
+def say(line: str) -> None:
+    """Print the verdict of a check, and keep it for the score."""
+    print(line)
+    SAID[:] = [line]
 
 
 def verdict(student, right, cases=((),), mistakes=None, errors=None, broken=None) -> str:
