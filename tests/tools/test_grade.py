@@ -397,6 +397,7 @@ def test_words_of_equal_faults_are_equal():
         "Not yet: with size = 4 your function raised ValueError: no. Mind 0.": (
             "ValueError. Mind 0."
         ),
+        "Not yet: your answer is {1: 2}, which is not right.": "A wrong value.",
         "Not yet: the values are right. You changed it.": "You changed it.",
         "Not yet: it gave no answer in 20 seconds.": "It gave no answer in 20 seconds.",
         "Right: all 7 cases agree.": "Right",

@@ -213,6 +213,8 @@ FAULTS = (
     (r"^Not done yet", "Not done yet"),
     (r"(?s) was expected\. (.+)$", r"\1"),
     (r" was expected\.$", "A wrong value."),
+    (r"(?s), which is not right\. (\S.+)$", r"\1"),
+    (r", which is not right\.$", "A wrong value."),
     (r"the values are right\. (.+)$", r"\1"),
     (r"raised (\w+): .+?\. (\S.+)$", r"\1. \2"),
     (r"raised (\w+)", r"It raised \1."),
