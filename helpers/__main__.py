@@ -77,6 +77,10 @@ COMMANDS = {
         "the course as a web page that needs no network: build/site",
         ["helpers.tools.site"],
     ),
+    "grade": (
+        "grade the hand-ins in a folder: python -m helpers grade FOLDER, or make grade FOLDER=...",
+        ["helpers.tools.grade"],
+    ),
     "clean": ("remove .venv, build (trained models too) and caches", []),
 }
 # In what `handout` made, a student's work lies apart, and no outputs are stored to compare with.
@@ -95,18 +99,19 @@ FOR_STUDENTS = {
 }
 if (ROOT / "helpers" / "checks" / "packed.txt").exists():
     COMMANDS = FOR_STUDENTS
+TAKE_A_FOLDER = {"grade"}
 CACHES = (".pytest_cache", ".ruff_cache", ".hypothesis", "multi_stream_events_course.egg-info")
 
 
 def main(arguments: list[str]) -> int:
-    """Does what the one argument names; returns the exit status."""
-    if len(arguments) != 1 or arguments[0] not in COMMANDS:
+    """Does what the first argument names, some with a folder; returns the exit status."""
+    command, given = (arguments or [""])[0], arguments[1:]
+    if command not in COMMANDS or len(given) != (command in TAKE_A_FOLDER):
         print("python -m helpers COMMAND, or make COMMAND, where COMMAND is one of\n")
         for name, (about, _) in COMMANDS.items():
             print(f"  {name:<11}" + about.replace("\n", "\n" + 13 * " "))
         print("\nThe first of these that needs .venv builds it.")
         return 0 if arguments in ([], ["help"]) else 2
-    (command,) = arguments
     if command == "clean":
         clean()
         return 0
@@ -121,7 +126,7 @@ def main(arguments: list[str]) -> int:
     # One thread each, since two tests at a time have two cores.
     threads = {"OMP_NUM_THREADS": "1"} if command == "test-long" else {}
     for line in COMMANDS[command][1]:
-        if status := run(["-m", *shlex.split(line)], threads):
+        if status := run(["-m", *shlex.split(line), *map(os.path.abspath, given)], threads):
             return status
     return 0
 

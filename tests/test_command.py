@@ -61,7 +61,13 @@ def test_nothing_but_python_s_own_library_is_needed():
 
 
 def test_without_a_command_it_lists_them_and_a_wrong_one_is_an_error(project):
-    for arguments, status in (((), 0), (("help",), 0), (("bake",), 2), (("run", "test"), 2)):
+    for arguments, status in (
+        ((), 0),
+        (("help",), 0),
+        (("bake",), 2),
+        (("run", "test"), 2),
+        (("grade",), 2),
+    ):
         ended = start(project, *arguments)
         said, _ = ended.communicate(timeout=300)
         assert ended.returncode == status

@@ -76,6 +76,12 @@ ALLOWED = {
     "colab.py: subprocess",  # pip, for what Colab lacks of the pinned packages
     "colab.py: importlib",  # its metadata, likewise
     "__main__.py: subprocess",  # the environment's own Python, with the commands that stand there
+    # A student's code is to be run: by a process of its own, which the judge sends cases to.
+    "process.py: subprocess",
+    "process.py: cloudpickle",  # written, and read by that process alone
+    "student.py: pickle",
+    *(f"student.py: {what} in prepare" for what in ("compile", "exec", "eval")),
+    *(f"confine.py: {what}" for what in ("ctypes", "subprocess")),  # to take them away
     "packed.py: importlib.abc",  # modules of the package itself, packed in a hand-out
     "packed.py: importlib.machinery",
 }

@@ -10,6 +10,9 @@ import numpy as np
 
 TOLERANCE = 1e-4  # by which a number with a point may differ, as a part of its size
 SHORT = 90  # characters of a value that still read well in a sentence
+# What a grade is given by besides a check's own cases: the name of the function that holds `right`
+# -> cases. Empty in a notebook.
+MORE_CASES: dict[str, list] = {}
 SAID = []  # the verdict that was printed last, for the score
 
 
@@ -43,6 +46,7 @@ def verdict(student, right, cases=((),), mistakes=None, errors=None, broken=None
     """The line that `compare` prints."""
     it = "your function" if callable(student) else "your answer"
     complaint = ""
+    cases = [*cases, *list_more_cases(right)]
     for number, case in enumerate(cases):
         case = case if isinstance(case, tuple) else (case,)
         expected = ask(right, case)
@@ -66,6 +70,12 @@ def verdict(student, right, cases=((),), mistakes=None, errors=None, broken=None
     return (
         "Right: that is the answer." if len(cases) == 1 else f"Right: all {len(cases)} cases agree."
     )
+
+
+def list_more_cases(right) -> list:
+    """The cases of MORE_CASES for this function, or for the one that a partial is of."""
+    function = getattr(right, "func", right)
+    return MORE_CASES.get(getattr(function, "__qualname__", "").split(".")[0], [])
 
 
 def ask(function, case):
