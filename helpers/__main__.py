@@ -17,6 +17,7 @@ import subprocess
 import sys
 import venv
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,6 +25,8 @@ VENV = ROOT / ".venv"
 READY = VENV / ".ready"
 PINS = ROOT / "requirements.txt"
 OLDEST, NEWEST = (3, 11), (3, 14)  # the Pythons for which every pinned release has a wheel
+# The longest path within .venv has some 200 characters: the licence of a part of PyTorch's.
+LONGEST_FOLDER = 60
 PIP = ["-m", "pip", "install", "--disable-pip-version-check"]
 # PyPI's builds for Linux bring a GPU's gigabytes; these are asked first, and not for long.
 CPU_BUILDS = ["--index-url", "https://download.pytorch.org/whl/cpu", "--retries", "0"]
@@ -45,29 +48,53 @@ COMMANDS = {
         ],
     ),
     "test-long": (
-        "the tests that take minutes: the core broken on purpose, the log remade, the student "
-        "edition run, public logs if at hand",
+        "the tests that take minutes: the core broken on purpose, the log remade, the hand-out "
+        "run, public logs if at hand",
         [
             f"{TESTS} -m long --ignore tests/test_mutations.py",
             "pytest tests/test_mutations.py -m long",  # it starts its own processes
         ],
     ),
     "lab": ("open the notebooks in JupyterLab", ["jupyter lab notebooks"]),
-    "student": (
-        "the notebooks without solutions, to hand out: build/student",
-        ["helpers.tools.course student"],
+    "handout": (
+        "one zip for students, without solutions and answers: build/handout.zip",
+        ["helpers.tools.handout"],
     ),
     "slides": (
         "a deck of slides of each notebook: build/slides. They show without a network after\n"
         "npm install --prefix build/slides reveal.js@5.2.1 mathjax@3.2.2   and another make slides",
         ["helpers.tools.course slides"],
     ),
+    "check": (
+        "is this machine ready, and how long will each notebook run?",
+        ["helpers.tools.check_machine"],
+    ),
     "guide": (
         "the instructor's guide, one page to read or print: build/guide.html and build/guide.md",
         ["helpers.tools.guide"],
     ),
+    "site": (
+        "the course as a web page that needs no network: build/site",
+        ["helpers.tools.site"],
+    ),
     "clean": ("remove .venv, build (trained models too) and caches", []),
 }
+# In what `handout` made, a student's work lies apart, and no outputs are stored to compare with.
+FOR_STUDENTS = {
+    "run": COMMANDS["run"],
+    "test": (
+        "run the tests, then every notebook as it was handed out",
+        [TESTS, "pytest --nbval-lax --nbval-current-env -n 2 --dist loadscope notebooks"],
+    ),
+    "lab": (
+        "open your notebooks, which lie in work, in JupyterLab",
+        ["helpers.tools.work", "jupyter lab work"],
+    ),
+    "check": COMMANDS["check"],
+    "clean": COMMANDS["clean"],
+}
+if (ROOT / "helpers" / "checks" / "packed.txt").exists():
+    COMMANDS = FOR_STUDENTS
 CACHES = (".pytest_cache", ".ruff_cache", ".hypothesis", "multi_stream_events_course.egg-info")
 
 
@@ -87,6 +114,9 @@ def main(arguments: list[str]) -> int:
         print(f"error: {why}", file=sys.stderr)
         return 2
     if not is_ready():
+        if why := refuse_place(str(ROOT), takes_long_paths()) or refuse_without_pip():
+            print(f"error: {why}", file=sys.stderr)
+            return 2
         build()
     # One thread each, since two tests at a time have two cores.
     threads = {"OMP_NUM_THREADS": "1"} if command == "test-long" else {}
@@ -109,11 +139,55 @@ def refuse_python(version: tuple[int, int], has_64_bits: bool = True) -> str | N
     return None
 
 
+def refuse_place(folder: str, long_paths: bool) -> str | None:
+    """Why .venv cannot be built in this folder, or None."""
+    if long_paths or len(folder) <= LONGEST_FOLDER:
+        return None
+    return (
+        f"the project's folder has a path of {len(folder)} characters, and Windows leaves room for "
+        f"{LONGEST_FOLDER}; move the project to a shorter one, such as C:\\course"
+    )
+
+
+def takes_long_paths() -> bool:
+    """Whether a path may be longer than 260 characters, as anywhere but on Windows."""
+    if os.name != "nt":
+        return True
+    import winreg  # which only Windows has
+
+    place = r"SYSTEM\CurrentControlSet\Control\FileSystem"
+    with suppress(OSError), winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, place) as key:
+        return winreg.QueryValueEx(key, "LongPathsEnabled")[0] == 1
+    return False
+
+
+def refuse_without_pip() -> str | None:
+    """Why this Python cannot build an environment, or None."""
+    try:
+        import ensurepip  # noqa: F401
+
+        return None
+    except ImportError:
+        pass
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+    return (
+        f"this Python cannot build environments, since its system leaves that out; on Debian and "
+        f"Ubuntu, sudo apt install {name}, and then the same command again"
+    )
+
+
 def is_ready() -> bool:
-    """Whether .venv was built to its end, and since the last change of what it is built from."""
+    """Whether .venv was built to its end, from the very files that would be taken now."""
+    return READY.exists() and READY.read_text(encoding="utf-8") == get_stamp()
+
+
+def get_stamp() -> str:
+    """What stands for the content of the files that .venv is built from.
+
+    Their times would not do: those from a zip are old.
+    """
     made_from = (PINS, ROOT / "pyproject.toml")
-    newest = max(path.stat().st_mtime for path in made_from)
-    return READY.exists() and READY.stat().st_mtime >= newest
+    return sha256(b"".join(path.read_bytes() for path in made_from)).hexdigest()
 
 
 def build() -> None:
@@ -128,7 +202,7 @@ def build() -> None:
     if status := run([*PIP, "-r", str(PINS)]):
         print(f"error: pip could not install what {PINS} lists; see above", file=sys.stderr)
         sys.exit(status)
-    READY.touch()
+    READY.write_text(get_stamp(), encoding="utf-8")
 
 
 def pinned(name: str) -> str:
@@ -148,9 +222,11 @@ def run(arguments: list[str], variables: dict[str, str] | None = None) -> int:
 def clean() -> None:
     for name in (".venv", "build", *CACHES):
         shutil.rmtree(ROOT / name, ignore_errors=True)
+    (ROOT / "notebooks" / "score.jsonl").unlink(missing_ok=True)
     for pattern in ("__pycache__", ".ipynb_checkpoints"):
         for path in ROOT.rglob(pattern):
-            shutil.rmtree(path, ignore_errors=True)
+            if ROOT / "work" not in path.parents:  # a student's, with what was saved before
+                shutil.rmtree(path, ignore_errors=True)
 
 
 if __name__ == "__main__":

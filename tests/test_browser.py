@@ -433,7 +433,6 @@ PICTURED = f"""
     import pandas as pd
     from helpers.events import VALIDATION
     from helpers.support.files import DATA, STORED
-from helpers.tools import course
     from helpers.training import VALIDATION_WINDOWS, finished_run, pick_evenly
     from helpers.widgets import LossExplorer
     run = finished_run(DATA / "working_run.json")
@@ -522,8 +521,16 @@ def code_shown() -> str:
         plots._name_levels,
         plots._name_at_the_right,
     )
-    sources = [ast.unparse(ast.parse(inspect.getsource(part))) for part in parts]
+    sources = [str(shape(ast.parse(inspect.getsource(part)))) for part in parts]
     return hashlib.sha256("\n".join([*sources, str(plots.LEVELS)]).encode()).hexdigest()
+
+
+def shape(part) -> list | str:
+    """A syntax tree as nested lists, the same in every Python; what is empty is left out."""
+    if isinstance(part, ast.AST):
+        fields = [value for _, value in ast.iter_fields(part) if value not in (None, [])]
+        return [type(part).__name__, *map(shape, fields)]
+    return list(map(shape, part)) if isinstance(part, list) else repr(part)
 
 
 def words_shown() -> str:

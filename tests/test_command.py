@@ -1,19 +1,20 @@
 """The one command for the whole course, which works before anything is installed."""
 
 import ast
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import wheels
 
 from helpers import __main__ as command
+from helpers.support import readiness
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,7 +35,7 @@ def project(tmp_path):
     python = folder / ".venv" / "bin" / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
-    (folder / ".venv" / ".ready").touch()
+    (folder / ".venv" / ".ready").write_text(command.get_stamp())
     return folder
 
 
@@ -75,10 +76,32 @@ def test_a_python_that_will_not_do_is_told_which_would(version, does):
     assert "32 bits" in command.refuse_python((3, 12), has_64_bits=False)
 
 
+def test_a_folder_too_deep_for_windows_is_refused_with_a_remedy():
+    deep = "C:\\" + 70 * "x"
+    assert command.refuse_place(deep, long_paths=True) is None
+    assert command.refuse_place("C:\\course", long_paths=False) is None
+    why = command.refuse_place(deep, long_paths=False)
+    assert "73 characters" in why and "shorter" in why
+    assert os.name == "nt" or command.takes_long_paths()
+
+
+def test_the_longest_path_of_the_environment_fits_where_windows_allows_it():
+    packages = Path(pytest.__file__).parent.parent
+    longest = max(len(str(path.relative_to(packages))) for path in packages.rglob("*"))
+    assert command.LONGEST_FOLDER + len(r"\.venv\Lib\site-packages\x") + longest < 260
+
+
+def test_a_python_that_cannot_build_environments_is_told_what_to_install(monkeypatch):
+    assert command.refuse_without_pip() is None
+    monkeypatch.setitem(sys.modules, "ensurepip", None)  # importing it fails from now on
+    assert f"apt install python3.{sys.version_info.minor}-venv" in command.refuse_without_pip()
+
+
 def test_the_pythons_are_those_that_the_package_names_and_make_looks_for():
     oldest, newest = command.OLDEST[1], command.NEWEST[1]
     pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert f'requires-python = ">=3.{oldest},<3.{newest + 1}"' in pyproject
+    assert (command.OLDEST, command.NEWEST) == (readiness.OLDEST, readiness.NEWEST)
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert f"(3, {oldest}) <= sys.version_info[:2] <= (3, {newest})" in makefile
     assert all(f"python3.{minor}" in makefile for minor in range(oldest, newest + 1))
@@ -88,7 +111,7 @@ def test_the_pythons_are_those_that_the_package_names_and_make_looks_for():
     assert set(re.search(r"(?m)^help (.+):$", makefile)[1].split()) == set(command.COMMANDS)
 
 
-def test_an_environment_older_than_its_pins_or_not_finished_is_built_anew(project, monkeypatch):
+def test_an_environment_of_other_pins_or_not_finished_is_built_anew(project, monkeypatch):
     for name, place in (
         ("PINS", "requirements.txt"),
         ("ROOT", "."),
@@ -96,9 +119,11 @@ def test_an_environment_older_than_its_pins_or_not_finished_is_built_anew(projec
     ):
         monkeypatch.setattr(command, name, project / place)
     assert command.is_ready()
-    os.utime(project / "requirements.txt", (time.time() + 60,) * 2)
+    pins = (project / "requirements.txt").read_text(encoding="utf-8")
+    (project / "requirements.txt").write_text(pins + "one-more==1.0\n", encoding="utf-8")
+    os.utime(project / "requirements.txt", (0, 0))  # as old as what was unpacked from a zip
     assert not command.is_ready()
-    os.utime(project / "requirements.txt", (0, 0))
+    (project / "requirements.txt").write_text(pins, encoding="utf-8")
     assert command.is_ready()
     (project / ".venv" / ".ready").unlink()
     assert not command.is_ready()
@@ -130,6 +155,15 @@ def test_what_is_interrupted_ends_in_its_own_way(project):
     assert (said, errors, running.returncode) == ("saved\n", "", 7)
 
 
+def test_a_codespace_is_built_by_a_command_that_is_there_on_a_python_that_does():
+    text = (ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8")
+    container = json.loads(text)
+    name = re.match(r"python -m helpers ([\w-]+)", container["postCreateCommand"])[1]
+    assert name in command.COMMANDS
+    minor = int(re.search(r"python:3\.(\d+)$", container["image"])[1])
+    assert command.refuse_python((3, minor)) is None
+
+
 def test_the_pin_of_torch_is_found():
     assert command.pinned("torch") in (ROOT / "requirements.txt").read_text(encoding="utf-8")
     assert re.fullmatch(r"torch==\d+\.\d+\.\d+", command.pinned("torch"))
@@ -139,8 +173,14 @@ def test_clean_removes_what_was_built_and_nothing_else(project):
     (project / "build" / "runs").mkdir(parents=True)
     (project / "data" / "__pycache__").mkdir(parents=True)
     (project / "data" / "mine.csv").touch()
+    for folder in ("notebooks", "work"):
+        (project / folder / ".ipynb_checkpoints").mkdir(parents=True)
+        (project / folder / "score.jsonl").touch()
     ended = start(project, "clean")
     assert ended.wait(60) == 0
     left = {path.name for path in project.rglob("*") if path.name != "__pycache__"}
     assert {"mine.csv", "__main__.py"} <= left and not {".venv", "build", ".ready"} & left
     assert not (project / "data" / "__pycache__").exists()
+    assert list((project / "notebooks").iterdir()) == []
+    kept = {path.name for path in (project / "work").iterdir()}  # a student's
+    assert kept == {"score.jsonl", ".ipynb_checkpoints"}

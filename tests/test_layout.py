@@ -69,6 +69,7 @@ def test_conda_environment_takes_its_packages_from_requirements():
         "python=3.11",
         "pip",
         "pip:",
+        "--extra-index-url https://download.pytorch.org/whl/cpu",
         "-r requirements.txt",
     ]
 

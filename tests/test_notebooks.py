@@ -302,10 +302,11 @@ def images(notebook) -> list[str]:
 
 
 def web(notebook) -> list[str]:
+    """No cell loads from the web, but for the one that fetches the course where Colab runs it."""
     return [
         cell.source
         for cell in code(notebook)
-        if re.search(r"https?://|\bcdn\b", cell.source, re.IGNORECASE)
+        if "colab" not in tags(cell) and re.search(r"https?://|\bcdn\b", cell.source, re.IGNORECASE)
     ]
 
 

@@ -72,7 +72,12 @@ ENDINGS_REFUSED = (
 )
 ALLOWED = {
     "workers.py: init_process_group in join_workers",  # to meet the others, where torchrun asks
+    "readiness.py: importlib",  # its metadata alone: which releases are installed
+    "colab.py: subprocess",  # pip, for what Colab lacks of the pinned packages
+    "colab.py: importlib",  # its metadata, likewise
     "__main__.py: subprocess",  # the environment's own Python, with the commands that stand there
+    "packed.py: importlib.abc",  # modules of the package itself, packed in a hand-out
+    "packed.py: importlib.machinery",
 }
 
 

@@ -50,8 +50,26 @@ def weights_of(student):
     compare(student, right, cases, mistakes)
 
 
+def shown_by(student):
+    """Exercise 02.2: the stream that shows each of five habits."""
+    right = {1: "Actor", 2: "Recipient", 3: "CostCode", 4: "any", 5: "Location"}
+    hints = {
+        1: "whose habit is it?",
+        2: "whose shifts are all planned alike?",
+        3: "the habit is not the site's: which history holds all that belongs to it?",
+        4: "a habit of the whole workplace shows in which histories?",
+        5: "which history holds all the people who work there?",
+    }
+    mistakes = {"A dictionary from the numbers 1 to 5 to names of streams is asked for.": student}
+    if isinstance(student, dict) and student.keys() == right.keys():
+        wrong = [n for n in right if student[n] != right[n]]
+        # One at a time: whatever else is wrong, the first wrong habit gets its hint.
+        mistakes = {f"Think again about number {n}: {hints[n]}": student for n in wrong[:1]}
+    compare(student, right, mistakes=mistakes)
+
+
 def fair_width(student):
-    """Exercise 02.2: how wide one encoder is that has the parameters of several."""
+    """Exercise 02.3: how wide one encoder is that has the parameters of several."""
 
     def right(streams, d, hidden, biases=True, norms=3, told=True):
         maps = 4 * d * d + biases * 5 * d
@@ -80,7 +98,7 @@ def fair_width(student):
 
 
 def stream_linear(student):
-    """Exercise 02.3: x (S, N, d_in), weight (S, d_in, d_out), bias (S, d_out) -> (S, N, d_out)."""
+    """Exercise 02.4: x (S, N, d_in), weight (S, d_in, d_out), bias (S, d_out) -> (S, N, d_out)."""
 
     def right(x, weight, bias):
         return x @ weight + bias[:, None]
@@ -116,24 +134,6 @@ def stream_linear(student):
         "That is summed over the streams; each keeps its own.": summed,
     }
     compare(student, right, cases, mistakes)
-
-
-def shown_by(student):
-    """Exercise 02.4: the stream that shows each of five habits."""
-    right = {1: "Actor", 2: "Recipient", 3: "CostCode", 4: "any", 5: "Location"}
-    hints = {
-        1: "whose habit is it?",
-        2: "whose shifts are all planned alike?",
-        3: "the habit is not the site's: which history holds all that belongs to it?",
-        4: "a habit of the whole workplace shows in which histories?",
-        5: "which history holds all the people who work there?",
-    }
-    mistakes = {}
-    if isinstance(student, dict):
-        wrong = [n for n in right if student.get(n) not in (..., right[n])]
-        # One at a time: whatever else is wrong, the first wrong habit gets its hint.
-        mistakes = {f"Think again about number {n}: {hints[n]}": student for n in wrong[:1]}
-    compare(student, right, mistakes=mistakes)
 
 
 class CountingLinear(nn.Linear):

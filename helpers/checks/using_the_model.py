@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 from rapidfuzz.distance import OSA, DamerauLevenshtein, Levenshtein, Prefix
 
-from helpers.checks.verdicts import compare, verdict
+from helpers.checks.verdicts import compare, say, verdict
 
 
 def nucleus(student):
@@ -80,7 +80,7 @@ def nucleus(student):
     if not line.startswith("Right"):  # of two equals, the student may have kept the other
         other = verdict(student, partial(right, equals=-1), cases, mistakes)
         line = other if other.startswith("Right") else line
-    print(line)
+    say(line)
 
 
 def score_samples(student):

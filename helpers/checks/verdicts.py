@@ -10,6 +10,7 @@ import numpy as np
 
 TOLERANCE = 1e-4  # by which a number with a point may differ, as a part of its size
 SHORT = 90  # characters of a value that still read well in a sentence
+SAID = []  # the verdict that was printed last, for the score
 
 
 # The verdict
@@ -18,8 +19,9 @@ SHORT = 90  # characters of a value that still read well in a sentence
 def compare(student, right, cases=((),), mistakes=None, errors=None, broken=None) -> None:
     """Print whether the student's function answers every case as the right one does.
 
-    Values may stand for functions. Numbers with a point may differ by TOLERANCE of their size, and
-    by a tenth of it near zero; shapes and whole numbers may not.
+    Values may stand for functions; what is expected of one is not told. Numbers with a point may
+    differ by TOLERANCE of their size, and by a tenth of it near zero; shapes and whole numbers may
+    not.
 
     cases: the arguments of each call, a tuple; or what is no tuple, for a single argument
     mistakes: words -> the function with this mistake; where it answers as the student's does, the
@@ -28,7 +30,13 @@ def compare(student, right, cases=((),), mistakes=None, errors=None, broken=None
     broken: takes a case, and the copy of it that the student's function has used, and gives words
         for right values that were found in a way that is not allowed; "" where nothing is wrong
     """
-    print(verdict(student, right, cases, mistakes, errors, broken))
+    say(verdict(student, right, cases, mistakes, errors, broken))
+
+
+def say(line: str) -> None:
+    """Print the verdict of a check, and keep it for the score."""
+    print(line)
+    SAID[:] = [line]
 
 
 def verdict(student, right, cases=((),), mistakes=None, errors=None, broken=None) -> str:
@@ -179,8 +187,9 @@ def tell_case(right, case) -> str:
 
 
 def tell_difference(it, given, expected, difference) -> str:
+    if it == "your answer":  # what is expected of a value would be the whole answer
+        return f"{it} is {tell_value(given)}, which is not right."
     place, *there = difference
-    verb = "gave" if it == "your function" else "is"
     texts = [tell_value(given), tell_value(expected)]
     shapes = [get_shape(given), get_shape(expected)]
     if shapes[0] != shapes[1]:
@@ -188,7 +197,7 @@ def tell_difference(it, given, expected, difference) -> str:
     elif place and (is_long(given) or is_long(expected)):
         it = f"at {place} {it}"
         texts = [tell_value(value) for value in there]
-    return f"{it} {verb} {texts[0]}, and {texts[1]} was expected."
+    return f"{it} gave {texts[0]}, and {texts[1]} was expected."
 
 
 def tell_value(value) -> str:

@@ -32,7 +32,7 @@ OFFSET = r"(?P<offset>Z|UTC|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)"
 BLOCK = 100_000  # values at a time, since pandas makes Python's own strings of them
 SHORT_YEAR = r"\d\d?[-/.]\d\d?[-/.]\d\d(?:\D.*)?"
 NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
-THOUSANDS = r"[+-]?\d{1,3}(?:[,.' \u00a0\u202f_]\d{3})+(?:[.,]\d+)?"
+THOUSANDS = r"[+-]?\d{1,3}(?:[,.' " + "\u00a0\u202f" + r"_]\d{3})+(?:[.,]\d+)?"
 
 
 # -- blanks

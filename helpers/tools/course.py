@@ -1,8 +1,7 @@
-"""Runs, hands out or presents the notebooks of the course. notebooks/ itself is only read.
+"""Runs or presents the notebooks of the course. notebooks/ itself is only read.
 
-python -m helpers.tools.course            # runs every notebook; copies and pages: build/notebooks
-python -m helpers.tools.course student    # the student edition, without solutions: build/student
-python -m helpers.tools.course slides     # a deck of each, as it is stored: build/slides
+python -m helpers.tools.course           # runs every notebook; copies and pages: build/notebooks
+python -m helpers.tools.course slides    # a deck of each, as it is stored: build/slides
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from helpers.support.wording import show
 
 NOTEBOOKS = ROOT / "notebooks"
 EXECUTED = ROOT / "build" / "notebooks"
-STUDENT = ROOT / "build" / "student"
 SLIDES = ROOT / "build" / "slides"
 REPORT = ROOT / "build" / "runs" / "working_run" / "report.csv"
 CELL_TIMEOUT = 600  # seconds
@@ -81,7 +79,7 @@ def describe_error(error: Exception) -> str:
     return text.splitlines()[0]
 
 
-def write_student_edition(path: Path, folder: Path = STUDENT) -> None:
+def write_student_edition(path: Path, folder: Path) -> None:
     """Writes a notebook as a student gets it: no solution, no note to the teacher, no output."""
     notebook = read_without(path, tags={"solution"}, slide_types={"notes"})
     for cell in notebook.cells:
@@ -96,6 +94,8 @@ def write_slides(path: Path, folder: Path = SLIDES) -> None:
     """Writes a notebook, as it is stored, as a deck of slides with the teacher's notes."""
     notebook = read_without(path, tags={"exercise", "solution"}, slide_types={"skip"})
     for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = LINK_UP.sub(r"\1../../", cell.source)  # from two folders down
         if cell.cell_type == "code":
             # A widget lives in a kernel; what is left of it here is a line of code.
             cell.outputs = [each for each in cell.outputs if WIDGET not in each.get("data", {})]
@@ -124,19 +124,13 @@ def find_library(name: str, folder: Path) -> str:
 
 
 def read_without(path: Path, tags: set[str], slide_types: set[str]) -> NotebookNode:
-    """A notebook without the cells of these tags or slide types, to be written two folders down.
-
-    Links that lead to ../ lead to ../../, as they must from a folder in build/.
-    """
+    """A notebook without the cells of these tags or slide types."""
     notebook = nbformat.read(path, as_version=4)
     kept = []
     for cell in notebook.cells:
         slide_type = cell.metadata.get("slideshow", {}).get("slide_type")
-        if slide_type in slide_types or tags & set(cell.metadata.get("tags", [])):
-            continue
-        if cell.cell_type == "markdown":
-            cell.source = LINK_UP.sub(r"\1../../", cell.source)
-        kept.append(cell)
+        if slide_type not in slide_types and not tags & set(cell.metadata.get("tags", [])):
+            kept.append(cell)
     notebook.cells = kept
     return notebook
 
@@ -165,24 +159,19 @@ def run_all(paths: list[Path]) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Does what the one argument names, or runs every notebook without one."""
-    writers = {"student": (write_student_edition, STUDENT), "slides": (write_slides, SLIDES)}
-    if arguments and (len(arguments) > 1 or arguments[0] not in writers):
-        sys.exit(
-            f"error: say student or slides, or nothing to run the notebooks; "
-            f"not '{' '.join(arguments)}'"
-        )
+    """Makes slides where the one argument says so, or runs every notebook without one."""
+    if arguments not in ([], ["slides"]):
+        sys.exit(f"error: say slides, or nothing to run the notebooks; not '{' '.join(arguments)}'")
     paths = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
     if not paths:
         sys.exit(f"no notebook in {NOTEBOOKS}")
     if not arguments:
         run_all(paths)
         return
-    write, folder = writers[arguments[0]]
     for path in paths:
-        write(path, folder)
-    print(f"{len(paths)} notebooks in {folder}; each call writes them anew, so work on a copy")
-    if write is write_slides and not (folder / "node_modules").exists():
+        write_slides(path, SLIDES)
+    print(f"{len(paths)} decks in {SLIDES}; each call writes them anew")
+    if not (SLIDES / "node_modules").exists():
         print(
             f"They load reveal.js and mathjax from the web. "
             f"For a room without it: {INSTALL}, then make them again."

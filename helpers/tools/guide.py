@@ -286,10 +286,16 @@ class WithFormulas(IPythonRenderer):
     """Markdown's parts as HTML, formulas as browsers show them without a library."""
 
     def inline_math(self, body: str) -> str:
-        return convert(body)
+        return convert(space_out(body))
 
     def block_math(self, body: str) -> str:
-        return convert(body, display="block")
+        return f'<span class="formula">{convert(space_out(body), display="block")}</span>'
+
+
+def space_out(formula: str) -> str:
+    r"""The thin spaces that LaTeX leaves around \ln, and MathML does not: T ln 8, not Tln8."""
+    formula = re.sub(r"(?<=[\w})] )\\ln", r"\\,\\ln", formula)
+    return re.sub(r"\\ln (?=[\w\\])", r"\\ln\\, ", formula)
 
 
 def write_guide(page: Path = PAGE) -> None:

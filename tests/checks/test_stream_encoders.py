@@ -40,6 +40,46 @@ def test_weights_of(said, student, words):
     assert words in said(checks.weights_of, student)
 
 
+shown_by = NOTEBOOK.solution("shown_by")
+AGAIN = "which is not right. Think again about number"
+NO_DICTIONARY = "A dictionary from the numbers 1 to 5 to names of streams is asked for."
+
+
+@pytest.mark.parametrize(
+    "answers, words",
+    [
+        (shown_by, "Right: that is the answer."),
+        (NOTEBOOK.stub("shown_by"), "Not done yet: your answer still has a `...` to fill in."),
+        (shown_by | {5: ...}, "Not done yet: your answer still has a `...` to fill in."),
+        (..., "Not done yet: your answer is still missing."),
+        (list(shown_by.values()), NO_DICTIONARY),
+        ({n: stream for n, stream in shown_by.items() if n < 5}, NO_DICTIONARY),
+        (shown_by | {1: "Recipient"}, f"{AGAIN} 1: whose habit is it?"),
+        (shown_by | {2: "any"}, f"{AGAIN} 2: whose shifts are all planned alike?"),
+        (shown_by | {3: "Location"}, f"{AGAIN} 3: the habit is not the site's: "),
+        (shown_by | {4: "EventType"}, f"{AGAIN} 4: a habit of the whole workplace"),
+        (shown_by | {5: "Actor"}, f"{AGAIN} 5: which history holds all the people"),
+    ],
+)
+def test_shown_by(said, answers, words):
+    assert words in said(checks.shown_by, answers)
+
+
+def test_shown_by_has_a_hint_for_one_at_a_time(said):
+    line = said(checks.shown_by, shown_by | {3: "Location", 4: "EventType"})
+    assert line.startswith("Not yet: your answer is {1: ")
+    assert f"{AGAIN} 3" in line
+    assert "number 4" not in line
+
+
+@pytest.mark.parametrize("n", shown_by)
+def test_shown_by_never_tells_an_answer(said, n):
+    for wrong in {*shown_by.values(), "EventType"} - {shown_by[n]}:
+        line = said(checks.shown_by, shown_by | {n: wrong})
+        told = line.replace(repr(shown_by | {n: wrong}), "")  # the student's own words
+        assert repr(shown_by[n]) not in told
+
+
 fair_width = NOTEBOOK.solution("fair_width")
 
 
@@ -96,36 +136,6 @@ def test_fair_width(said, student, words):
 )
 def test_stream_linear(said, student, words):
     assert words in said(checks.stream_linear, student)
-
-
-shown_by = NOTEBOOK.solution("shown_by")
-AGAIN = "Think again about number"
-
-
-@pytest.mark.parametrize(
-    "answers, words",
-    [
-        (shown_by, "Right: that is the answer."),
-        (NOTEBOOK.stub("shown_by"), "Not done yet: your answer still has a `...` to fill in."),
-        (shown_by | {5: ...}, "Not done yet: your answer still has a `...` to fill in."),
-        (..., "Not done yet: your answer is still missing."),
-        (list(shown_by.values()), "Not yet: your answer is ['Actor', "),
-        (shown_by | {1: "Recipient"}, f"{AGAIN} 1: whose habit is it?"),
-        (shown_by | {2: "any"}, f"{AGAIN} 2: whose shifts are all planned alike?"),
-        (shown_by | {3: "Location"}, f"{AGAIN} 3: the habit is not the site's: "),
-        (shown_by | {4: "EventType"}, f"{AGAIN} 4: a habit of the whole workplace"),
-        (shown_by | {5: "Actor"}, f"{AGAIN} 5: which history holds all the people"),
-    ],
-)
-def test_shown_by(said, answers, words):
-    assert words in said(checks.shown_by, answers)
-
-
-def test_shown_by_has_a_hint_for_one_at_a_time(said):
-    line = said(checks.shown_by, shown_by | {3: "Location", 4: "EventType"})
-    assert line.startswith("Not yet: ")
-    assert f"{AGAIN} 3" in line
-    assert "number 4" not in line
 
 
 last_row = NOTEBOOK.solution("last_row")

@@ -165,13 +165,13 @@ def test_an_answer_that_cannot_be_compared_is_wrong(said):
             raise RuntimeError("not with me")
 
     line = said(compare, Stubborn(), 3)
-    assert line == "Not yet: your answer is Stubborn, and 3 was expected."
+    assert line == "Not yet: your answer is Stubborn, which is not right."
 
 
 def test_a_long_answer_is_cut(said):
     start = repr("a" * 200)[:90]
     line = said(compare, "a" * 200, "b")
-    assert line == f"Not yet: your answer is {start}…, and 'b' was expected."
+    assert line == f"Not yet: your answer is {start}…, which is not right."
 
 
 def test_a_function_that_does_not_tell_its_arguments_has_them_numbered(said):
@@ -255,7 +255,7 @@ def test_values_that_say_something_else_differ(said, given, right):
 
 def test_a_value_may_be_a_known_mistake(said):
     line = said(compare, 1.0, 0.25, mistakes={"This is the sum.": 1.0})
-    assert line.endswith("and 0.25 was expected. This is the sum.")
+    assert line.endswith("your answer is 1.0, which is not right. This is the sum.")
 
 
 def transposed(x):

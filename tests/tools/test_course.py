@@ -1,4 +1,4 @@
-"""The course as a whole: notebooks that run, the student edition, the slides."""
+"""The course as a whole: notebooks that run, a notebook without solutions, the slides."""
 
 import re
 import tomllib
@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from test_notebooks import NOT_DONE, NOTEBOOKS, ROOT, cell, printed, slide_type, tags, text, tiny
+from test_notebooks import ROOT, cell, printed, slide_type, tags, text, tiny
 
 from helpers.__main__ import COMMANDS
 from helpers.support.baselines import BASELINES
@@ -71,7 +71,7 @@ def test_the_student_edition_lacks_solutions_notes_and_outputs_and_nothing_else(
     for ours, theirs in zip(student.cells, kept, strict=True):
         assert (ours.id, slide_type(ours)) == (theirs.id, slide_type(theirs))
         assert tags(ours) == tags(theirs)
-        assert ours.source == theirs.source.replace("](../data", "](../../data")
+        assert ours.source == theirs.source
         assert "execution" not in ours.metadata
         if ours.cell_type == "code":
             assert (ours.outputs, ours.execution_count) == ([], None)
@@ -165,18 +165,14 @@ def test_make_help_says_how_to_have_the_libraries():
     assert course.INSTALL in COMMANDS["slides"][0]
 
 
-@pytest.mark.parametrize(
-    "what, folder, made",
-    [("student", "STUDENT", "01_tiny.ipynb"), ("slides", "SLIDES", "01_tiny.html")],
-)
-def test_each_is_made_by_name(monkeypatch, capsys, path, what, folder, made):
+def test_slides_are_made_by_name(monkeypatch, capsys, path):
     monkeypatch.setattr(course, "NOTEBOOKS", path.parent)
-    monkeypatch.setattr(course, folder, path.parent / what)
-    course.main([what])
-    assert [file.name for file in (path.parent / what).iterdir()] == [made]
+    monkeypatch.setattr(course, "SLIDES", path.parent / "slides")
+    course.main(["slides"])
+    assert [file.name for file in (path.parent / "slides").iterdir()] == ["01_tiny.html"]
     said = capsys.readouterr().out
-    assert said.startswith(f"1 notebooks in {path.parent / what}")
-    assert (course.INSTALL in said) == (what == "slides")
+    assert said.startswith(f"1 decks in {path.parent / 'slides'}")
+    assert course.INSTALL in said
 
 
 def test_without_a_name_every_notebook_runs_and_the_last_report_is_shown(monkeypatch, capsys, path):
@@ -199,12 +195,12 @@ def test_without_a_name_every_notebook_runs_and_the_last_report_is_shown(monkeyp
     assert "kind" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [["slide"], ["student", "slides"], ["--help"], [""]])
+@pytest.mark.parametrize("arguments", [["slide"], ["slides", "slides"], ["--help"], [""]])
 def test_a_bad_argument_gets_one_clear_line(arguments):
     with pytest.raises(SystemExit) as stopped:
         course.main(arguments)
     said = str(stopped.value)
-    assert said.startswith("error: say student or slides, or nothing")
+    assert said.startswith("error: say slides, or nothing")
     assert said.endswith(f"not '{' '.join(arguments)}'")
     assert "\n" not in said
 
@@ -212,16 +208,4 @@ def test_a_bad_argument_gets_one_clear_line(arguments):
 def test_a_folder_without_notebooks_is_said_to_be_one(monkeypatch, tmp_path):
     monkeypatch.setattr(course, "NOTEBOOKS", tmp_path)
     with pytest.raises(SystemExit, match="no notebook in"):
-        course.main(["student"])
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_the_student_edition_runs_and_says_what_is_not_done(path, tmp_path):
-    course.write_student_edition(path, tmp_path / "student")
-    executed = course.run_notebook(tmp_path / "student" / path.name, tmp_path / "out")
-    stubs = [each for each in executed.cells if "exercise" in tags(each)]
-    assert len(stubs) >= 3
-    for stub in stubs:
-        assert {output.get("name") for output in stub.outputs} == {"stdout"}, stub.source
-        assert NOT_DONE.fullmatch(printed(stub)), stub.source
+        course.main(["slides"])

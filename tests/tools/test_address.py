@@ -1,0 +1,46 @@
+"""The repository's address: kept in pyproject.toml, the same wherever else it stands."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from helpers.tools import address
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PLACES = (
+    r"https://colab\.research\.google\.com/github/([\w.-]+/[\w.-]+)/blob/main/",
+    r"https://mybinder\.org/v2/gh/([\w.-]+/[\w.-]+)/main",
+    r"https://codespaces\.new/([\w.-]+/[\w.-]+)",
+)
+
+
+def test_every_badge_has_the_address_that_is_kept():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for place in PLACES:
+        assert set(re.findall(place, readme)) == {address.find_address()}
+
+
+def test_a_new_address_goes_to_every_place_and_to_no_other(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    for name in ("pyproject.toml", "README.md", "notebooks/00_start_here.ipynb"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    before = (tmp_path / "README.md").read_text(encoding="utf-8")
+    old = address.find_address(tmp_path)
+    address.write_address("a-school/course.2", tmp_path)
+    assert address.find_address(tmp_path) == "a-school/course.2"
+    after = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert [re.findall(place, after)[0] for place in PLACES] == 3 * ["a-school/course.2"]
+    assert "OWNER/REPOSITORY`" in after  # how to change it stays as it is
+    json.loads((tmp_path / "notebooks" / "00_start_here.ipynb").read_text(encoding="utf-8"))
+    address.write_address(old, tmp_path)
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == before
+
+
+def test_it_says_what_is_kept_and_refuses_what_is_no_address(capsys):
+    address.main([])
+    assert capsys.readouterr().out.strip() == address.find_address()
+    with pytest.raises(SystemExit, match="say OWNER/REPOSITORY"):
+        address.main(["https://github.com/a/b"])
