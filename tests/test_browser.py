@@ -4,8 +4,10 @@ python tests/test_browser.py      makes the README's picture of the loss explore
 """
 
 import ast
+import base64
 import hashlib
 import inspect
+import io
 import json
 import os
 import re
@@ -25,12 +27,14 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from helpers import plots, widgets
 from helpers.support.files import DATA, STORED
+from helpers.tools import course
 
 TESTS = Path(__file__).resolve().parent
 CHROMIUM = next(
@@ -429,6 +433,7 @@ PICTURED = f"""
     import pandas as pd
     from helpers.events import VALIDATION
     from helpers.support.files import DATA, STORED
+from helpers.tools import course
     from helpers.training import VALIDATION_WINDOWS, finished_run, pick_evenly
     from helpers.widgets import LossExplorer
     run = finished_run(DATA / "working_run.json")
@@ -440,6 +445,63 @@ PICTURED = f"""
     for name, value in {SHOWN}.items():
         getattr(explorer, name).value = value
     explorer"""
+
+# The decks of slides
+
+
+@pytest.fixture(scope="module")
+def decks(tmp_path_factory):
+    """A folder of decks with its libraries beside it, as the command's help says."""
+    folder = tmp_path_factory.mktemp("decks")
+    if not shutil.which("npm"):
+        pytest.skip("no npm here, which brings the libraries of decks")
+    install = course.INSTALL.replace("build/slides", str(folder)).split()
+    done = subprocess.run([shutil.which("npm"), *install[1:]], capture_output=True, timeout=300)
+    if done.returncode:
+        pytest.skip(f"npm could not fetch the libraries of decks: {done.stderr.decode()[-200:]}")
+    return folder
+
+
+@needs_chromium
+def test_a_slide_shrinks_when_what_comes_next_needs_room_and_not_before(decks):
+    picture = io.BytesIO()
+    Image.new("RGB", (1300, 900), "white").save(picture, "PNG")
+    figure = new_output(
+        "display_data", {"image/png": base64.b64encode(picture.getvalue()).decode()}
+    )
+    paragraph = "Nobody has seen this line before. " * 12
+    cells = [
+        new_markdown_cell("## A question"),
+        new_markdown_cell("\n\n".join([paragraph] * 3)),
+        new_code_cell("draw()", outputs=[figure]),
+        new_markdown_cell("\n\n".join([paragraph] * 9)),
+    ]
+    for cell, kind in zip(cells, ("slide", "fragment", "subslide", "fragment")):
+        cell.metadata["slideshow"] = {"slide_type": kind}
+    nbformat.write(new_notebook(cells=cells), decks / "00_two.ipynb")
+    course.write_slides(decks / "00_two.ipynb", decks)
+    with chromium_page(1280, 720) as page:
+        page.goto((decks / "00_two.html").as_uri())
+        page.wait_for_function("window.Reveal && Reveal.isReady()")
+
+        def zoom():
+            return float(page.evaluate("Reveal.getCurrentSlide().style.zoom"))
+
+        page.evaluate("Reveal.slide(0, 0)")
+        assert zoom() == 1
+        page.evaluate("Reveal.nextFragment()")
+        assert 0.75 <= zoom() <= 1
+        page.evaluate("Reveal.slide(0, 1)")
+        page.wait_for_function("Reveal.getCurrentSlide().querySelector('img').height > 400")
+        assert zoom() == 1  # a figure gives way before the words do
+        expect(page.locator("img")).to_be_in_viewport(ratio=1)
+        assert page.locator("pre").is_hidden()
+        page.locator("summary").click()
+        expect(page.locator("pre")).to_be_visible()
+        page.locator("summary").click()
+        page.evaluate("Reveal.nextFragment()")
+        assert zoom() == 0.75  # and no smaller: the slide scrolls, to what came last
+        expect(page.locator(".fragment.visible p").last).to_be_in_viewport(ratio=1)
 
 
 def code_shown() -> str:

@@ -115,8 +115,8 @@ def test_what_is_interrupted_ends_in_its_own_way(project):
     (project / "helpers" / "tools").mkdir()
     (project / "helpers" / "tools" / "course.py").write_text(
         "import time\n"
-        "print('begun', flush=True)\n"
         "try:\n"
+        "    print('begun', flush=True)\n"  # an interrupt may come before the next line
         "    time.sleep(300)\n"
         "except KeyboardInterrupt:\n"
         "    time.sleep(1)\n"

@@ -99,6 +99,9 @@ def write_slides(path: Path, folder: Path = SLIDES) -> None:
         if cell.cell_type == "code":
             # A widget lives in a kernel; what is left of it here is a line of code.
             cell.outputs = [each for each in cell.outputs if WIDGET not in each.get("data", {})]
+            cell.metadata["draws"] = any(
+                "image/png" in each.get("data", {}) for each in cell.outputs
+            )
     exporter = SlidesExporter(
         raw_template=DECK.read_text(encoding="utf-8"),
         exclude_input_prompt=True,

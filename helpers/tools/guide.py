@@ -17,9 +17,10 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import mistune
 import nbformat
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from latex2mathml.converter import convert
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 
 from helpers.support.files import ROOT
@@ -34,9 +35,12 @@ MINUTES = re.compile(r"(\d+) to run on two cores, (\d+) to teach, (\d+) for the 
 EXERCISE = re.compile(r"### Exercise (\S+) · (.+)\n+\*Difficulty: (\d) of 5 · (\d+) minutes\*")
 CHECK = re.compile(r"checks\.(\w+)\(")
 FOLDED = re.compile(r"<details><summary>(.+?)</summary>\s*(.+?)\s*</details>", re.DOTALL)
+PREDICT = "**Predict before you run.** "
+SENTENCE = re.compile(r".+?[.?!](?= |$)")
 QUIZ = re.compile(r"\*\*Question \d\.\*\* (.+)")
 NOTE = "**For the teacher.** "
 FIRST_SECTION = "At the beginning"  # where a note is that comes before any heading
+SHORT_ANSWER = 6  # words
 WORDS_OF_A_SENTENCE = 4  # a string of fewer words in a check is a name, not a verdict
 
 
@@ -66,6 +70,7 @@ class Lesson:
     practice: int
     exercises: list[Exercise] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)  # (section, what to say there)
+    predictions: list[list[str]] = field(default_factory=list)  # question, how its answer begins
     quiz: list[tuple[str, str]] = field(default_factory=list)  # (question, right answer)
 
 
@@ -89,7 +94,7 @@ def read_lesson(path: Path) -> Lesson:
         if head := EXERCISE.match(cell.source):
             exercise = Exercise(head[1], head[2], int(head[3]), int(head[4]))
             lesson.exercises.append(exercise)
-        if "**Predict before you run.**" in cell.source:
+        if PREDICT in cell.source:
             exercise = None  # the next answer is that of the prediction
         read_cell(cell.source, lesson, section, exercise)
     return lesson
@@ -119,9 +124,22 @@ def read_cell(source: str, lesson: Lesson, section: str, exercise: Exercise | No
     elif question := QUIZ.search(source):
         (right,) = [said for said, why in FOLDED.findall(source) if why.startswith("Right")]
         lesson.quiz.append((question[1], right))
-    elif exercise:
+    elif PREDICT in source:
+        question = source.split(PREDICT)[1].split("\n\n")[0]
+        lesson.predictions.append([question, ""])
+    else:
         folded = FOLDED.findall(source)
-        exercise.answers += [text for summary, text in folded if not summary.startswith("Hint")]
+        answers = [text for summary, text in folded if not summary.startswith("Hint")]
+        if exercise:
+            exercise.answers += answers
+        elif answers and lesson.predictions:
+            lesson.predictions[-1][1] = begin(answers[0])
+
+
+def begin(answer: str) -> str:
+    """The sentence that answers; a short one, such as "Neither.", with the next."""
+    first, *others = SENTENCE.findall(answer.split("\n\n")[0])
+    return first if len(first.split()) >= SHORT_ANSWER else first + "".join(others[:1])
 
 
 # What the checks say
@@ -169,6 +187,7 @@ def join_asked(asked: dict[str, str], verdicts: list[str], check: str) -> list[t
             rows.append((beginning, question))
             continue
         found = [verdict for verdict in verdicts if verdict.startswith(beginning)]
+        found = [beginning] if beginning in found else found  # one may begin with another
         if len(found) != 1:
             raise ValueError(
                 f"guide.toml, [ask.{check}]: {len(found)} sentences of the check begin with "
@@ -260,6 +279,16 @@ def choose_exercises(which: str, lesson: Lesson, plan: list[list]) -> list[Exerc
 # The page
 
 
+class WithFormulas(IPythonRenderer):
+    """Markdown's parts as HTML, formulas as browsers show them without a library."""
+
+    def inline_math(self, body: str) -> str:
+        return convert(body)
+
+    def block_math(self, body: str) -> str:
+        return convert(body, display="block")
+
+
 def write_guide(page: Path = PAGE) -> None:
     """Writes the guide as Markdown and as a page of HTML that needs no network."""
     templates = Environment(
@@ -269,7 +298,8 @@ def write_guide(page: Path = PAGE) -> None:
         lstrip_blocks=True,
     )
     text = templates.get_template("guide.md.j2").render(gather())
-    body = mistune.create_markdown(escape=False, plugins=["table"])(text)
+    renderer = WithFormulas(escape=False, exclude_anchor_links=True)
+    body = MarkdownWithMath(renderer=renderer).render(text)
     html = templates.get_template("guide.html.j2").render(body=body)
     page.parent.mkdir(parents=True, exist_ok=True)
     page.with_suffix(".md").write_text(text, encoding="utf-8")

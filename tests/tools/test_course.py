@@ -109,6 +109,22 @@ def test_a_deck_leaves_out_what_a_widget_left_behind(tmp_path):
     assert "it fell" in page and "epoch 0:" not in page
 
 
+def test_a_figure_stands_before_its_code_which_is_folded_up(tmp_path):
+    figure = new_output("display_data", {"image/png": "aGVsbG8=", "text/plain": "<Figure>"})
+    for number, outputs in enumerate(([figure], [new_output("stream", text="said")])):
+        code = new_code_cell("draw_it()", outputs=outputs)
+        code.metadata["slideshow"] = {"slide_type": "slide"}
+        nbformat.write(new_notebook(cells=[code]), tmp_path / f"{number}.ipynb")
+        course.write_slides(tmp_path / f"{number}.ipynb", tmp_path)
+    drawn, said = (
+        BeautifulSoup((tmp_path / f"{number}.html").read_text(encoding="utf-8"), "html.parser")
+        for number in range(2)
+    )
+    assert drawn.select_one("img").find_next("details").get_text(strip=True).endswith("draw_it()")
+    assert drawn.get_text().count("draw_it()") == 1
+    assert not said.select("details") and said.get_text().count("draw_it()") == 1
+
+
 @pytest.mark.parametrize("tag", ["exercise", "solution"])
 def test_a_deck_never_shows_code_of_an_exercise(path, tag):
     notebook = nbformat.read(path, as_version=4)

@@ -72,7 +72,26 @@ def test_a_lesson_is_what_its_notebook_says(tmp_path):
     assert [each.answers for each in read.exercises] == [["Because."], [], []]
     assert [section for section, _ in read.notes] == ["At the beginning"] * 3 + ["Another section"]
     assert read.notes[-1][1] == "Wait."
+    assert read.predictions == [["What is 1 + 1?", "It is 2, as `3 - 1` is."]] * 2
     assert read.quiz == [("What is more?", "B. Two")]
+
+
+@pytest.mark.parametrize(
+    "answer, beginning",
+    [
+        (
+            "Only the last one, which all the others feed. It is read.",
+            "Only the last one, which all the others feed.",
+        ),
+        (
+            "Neither. The sums are equal at 0.5 nats. So is more.",
+            "Neither. The sums are equal at 0.5 nats.",
+        ),
+        ("Above.\n\nAnother paragraph.", "Above."),
+    ],
+)
+def test_an_answer_is_told_by_its_beginning(answer, beginning):
+    assert guide.begin(answer) == beginning
 
 
 def test_a_notebook_without_minutes_is_refused_by_name(tmp_path):
@@ -107,6 +126,11 @@ def test_what_to_ask_back_is_joined_to_a_whole_sentence():
         ("That is the mean of all.", "Of whom?"),
         ("(It says 3.)", "Why 3?"),
     ]
+
+
+def test_a_whole_sentence_may_be_the_beginning_of_another():
+    verdicts = ["That is wrong.", "That is wrong. And that."]
+    assert guide.join_asked({"That is wrong.": "Why?"}, verdicts, "add") == [(verdicts[0], "Why?")]
 
 
 @pytest.mark.parametrize("beginning, found", [("That is the", 2), ("That was", 0)])
@@ -170,6 +194,12 @@ def test_each_plan_adds_up_and_ends_with_the_quiz(told):
         assert any("ote" in step.text for step in steps), "a prediction to vote on"
 
 
+def test_each_prediction_has_an_answer(told):
+    for lesson in told["lessons"].values():
+        assert len(lesson.predictions) >= 2, lesson.number
+        assert all("?" in asked and answer for asked, answer in lesson.predictions), lesson.number
+
+
 def test_each_exercise_has_three_common_answers_with_what_to_ask_back(told):
     checks = [each.check for lesson in told["lessons"].values() for each in lesson.exercises]
     assert sorted(told["common"]) == sorted(checks)
@@ -194,6 +224,7 @@ def test_the_page_has_all_of_it_and_needs_no_network(page, told):
     ids = {each["id"] for each in soup.select("[id]")}
     assert {link["href"][1:] for link in soup.select("a[href^='#']")} <= ids
     assert "{{" not in html and "**" not in soup.get_text()
+    assert "<math" in html and "$" not in soup.get_text()
 
 
 def test_what_a_notebook_says_to_the_teacher_is_on_the_page(page):
