@@ -73,7 +73,7 @@ def test_a_lesson_is_what_its_notebook_says(tmp_path):
     assert [section for section, _ in read.notes] == ["At the beginning"] * 3 + ["Another section"]
     assert read.notes[-1][1] == "Wait."
     assert read.predictions == [["What is 1 + 1?", "It is 2, as `3 - 1` is."]] * 2
-    assert read.quiz == [("What is more?", "B. Two")]
+    assert read.quiz[0] == ("What is more?", "B. Two")
 
 
 @pytest.mark.parametrize(
