@@ -247,24 +247,27 @@ def list_in_class(lesson: Lesson, plan: list[list]) -> list[Exercise]:
 
 @dataclass
 class Meeting:
-    """One meeting of a calendar: its lessons, and how long they take."""
+    """One meeting of a calendar: its lessons, the minutes of each, and what is left for home."""
 
-    lessons: list[Lesson]
-    minutes: int
+    lessons: list[tuple[Lesson, int]]
     homework: list[Exercise]
+
+    @property
+    def minutes(self) -> int:
+        return sum(minutes for _, minutes in self.lessons)
 
 
 def lay_out(calendar: dict, lessons: dict[str, Lesson], plans: dict[str, list]) -> list[Meeting]:
     """The meetings of a calendar, by the minutes that the notebooks give."""
     meetings = []
     for numbers in calendar["meetings"]:
-        minutes, homework = 0, []
-        for number in numbers:
-            lesson = lessons[number]
-            done = choose_exercises(calendar["exercises"], lesson, plans[number])
-            minutes += lesson.teach + sum(exercise.minutes for exercise in done)
-            homework += [exercise for exercise in lesson.exercises if exercise not in done]
-        meetings.append(Meeting([lessons[number] for number in numbers], minutes, homework))
+        meeting = Meeting([], [])
+        for lesson in map(lessons.get, numbers):
+            done = choose_exercises(calendar["exercises"], lesson, plans[lesson.number])
+            minutes = lesson.teach + sum(exercise.minutes for exercise in done)
+            meeting.lessons.append((lesson, minutes))
+            meeting.homework += [each for each in lesson.exercises if each not in done]
+        meetings.append(meeting)
     return meetings
 
 

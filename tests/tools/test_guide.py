@@ -166,7 +166,7 @@ def test_a_meeting_adds_up_teaching_and_exercises(lesson, which, minutes, homewo
     plan = [[40, "Open."], ["add", "Alone."], ["take", "Alone."]]
     calendar = {"exercises": which, "meetings": [["01"]]}
     (meeting,) = lay_out(calendar, {"01": lesson}, {"01": plan})
-    assert meeting.minutes == minutes
+    assert meeting.lessons == [(lesson, minutes)] and meeting.minutes == minutes
     assert [each.number for each in meeting.homework] == homework
 
 
@@ -177,7 +177,7 @@ def test_each_calendar_has_every_notebook_once_and_days_that_can_be_taught(told)
     numbers = [path.name[:2] for path in NOTEBOOKS]
     assert len(told["calendars"]) >= 2
     for calendar, meetings in told["calendars"]:
-        named = [lesson.number for meeting in meetings for lesson in meeting.lessons]
+        named = [lesson.number for meeting in meetings for lesson, _ in meeting.lessons]
         assert sorted(named + calendar["at_home"]) == numbers, calendar["name"]
         assert named == sorted(named), calendar["name"]
         assert all(meeting.minutes <= MOST_IN_A_DAY for meeting in meetings), calendar["name"]
