@@ -26,6 +26,10 @@ EXERCISE = re.compile(
 )
 ANSWER = re.compile(r"<details><summary>Answer</summary>\n\n.+?</details>", re.DOTALL)
 NOT_DONE = re.compile(r"(Not done yet: .+\n)+")
+QUESTION = re.compile(r"\*\*Question (\d)\.\*\* [^\n]+\?\n\n")
+CHOICE = re.compile(
+    r"<details><summary>([A-D])\. (.+?)</summary>\n\n(Right|No)\. (.+?)\n</details>", re.DOTALL
+)
 HINT = re.compile(r"<details><summary>Hint (\d)</summary>\n\n.+?</details>", re.DOTALL)
 
 
@@ -92,6 +96,7 @@ NO_MEASURE = [
         r"^# \d\d ·",  # the notebook's own number
         r"^### Exercise \d\d\.\d ·",
         r"^\*Difficulty: .*\*$",
+        r"^\*\*Question \d\.\*\*",
         r"\b[Ee]xercises? \d\d\.\d((, | and )\d\d\.\d)*",
         r"\b[Nn]otebooks? \d\d(?:(?:,| and|, and| to|,? or) \d\d)*\b",
         r"<summary>.*?</summary>",
@@ -261,6 +266,33 @@ def exercises(notebook) -> list[str]:
     return wrong + [f"{len(heads)} exercises"] * (not 3 <= len(heads) <= 5)
 
 
+def quiz(notebook) -> list[str]:
+    """Three to five questions before 'What we saw', each with one right answer, all explained."""
+    cells = without_notes(notebook)
+    places = [i for i, cell in enumerate(cells) if cell.source.startswith("**Question ")]
+    before = [cell.source.split("\n")[0] for cell in cells[places[0] - 1 :]] if places else []
+    around = [*before[:1], *before[len(places) + 1 : len(places) + 2]]
+    wrong = ["no quiz before 'What we saw'"] * (around != ["## Quiz", "## What we saw"])
+    wrong += [f"{len(places)} questions"] * (not 3 <= len(places) <= 5)
+    known = set().union(*(numbers_of_code(cell.source, printed(cell)) for cell in code(notebook)))
+    right = []  # the letter of each question's
+    for number, place in enumerate(places, start=1):
+        source = cells[place].source
+        asked, choices = QUESTION.match(source), CHOICE.findall(source)
+        letters, answers, verdicts, reasons = zip(*choices) if choices else [()] * 4
+        faults = {
+            "its number and its question": not asked or asked[1] != str(number),
+            "its three or four answers": "".join(letters) not in ("ABC", "ABCD"),
+            "an answer without a reason": source.count("<details>") != len(choices),
+            "its one right answer": verdicts.count("Right") != 1,
+            "answers or reasons that are alike": len({*answers, *reasons}) != 2 * len(choices),
+            "a number that no cell knows": not numbers_in_prose(" ".join(answers)) <= known,
+        }
+        wrong += [f"question {number}: {fault}" for fault, is_so in faults.items() if is_so]
+        right += [letter for letter, _, verdict, _ in choices if verdict == "Right"]
+    return wrong + ["the right answers all stand in one place"] * (len(set(right)) == 1)
+
+
 def code_length(notebook) -> list[str]:
     """The median code cell has at most 6 lines, and nine in ten have at most 20."""
     lengths = sorted(len(cell.source.splitlines()) for cell in code(notebook))
@@ -319,6 +351,7 @@ RULES = [
     teacher_notes,
     predictions,
     exercises,
+    quiz,
     code_length,
     line_length,
     closing,
@@ -347,6 +380,16 @@ def cell(source: str, output: str = "", *, tag: str = "", slide: str = "-"):
         metadata=metadata,
         outputs=[new_output("stream", name="stdout", text=output)] if output else [],
     )
+
+
+def question(number: int, right: str):
+    """A question of the quiz whose right answer has this letter."""
+    choices = [
+        f"<details><summary>{letter}. Answer {letter}</summary>\n\n"
+        f"{'Right' if letter == right else 'No'}. The reason of {letter}.\n</details>"
+        for letter in "ABC"
+    ]
+    return text("\n\n".join([f"**Question {number}.** Is it so?", *choices]), "subslide")
 
 
 def tiny():
@@ -393,6 +436,7 @@ def tiny():
                 slide="skip",
             ),
         ]
+    cells += [text("## Quiz\n\nChoose.", "slide"), *[question(k, "ABA"[k - 1]) for k in (1, 2, 3)]]
     cells += [
         text("## What we saw", "slide"),
         cell("print('One and one is', 1 + 1)", "One and one is 2\n"),
@@ -432,7 +476,7 @@ def meta(place: int, **changes):
     return lambda notebook: notebook.cells[place].metadata.update(changes)
 
 
-HEAD, STUB, SOLUTION, CLOSING = 10, 11, 12, 19  # places in the tiny notebook
+HEAD, STUB, SOLUTION, QUIZ, CLOSING = 10, 11, 12, 19, 23  # places in the tiny notebook
 LONG = "\n".join("x = 0" for _ in range(21))
 BREAKS = [
     (numbers, at(6, "source", "It is 2", "It is 2.0")),
@@ -483,6 +527,20 @@ BREAKS = [
     (exercises, at(STUB, "text", "Not done yet", "Right")),
     (exercises, at(SOLUTION, "text", "Right", "Not yet")),
     (exercises, lambda notebook: notebook.cells[SOLUTION].update(outputs=[])),
+    (quiz, drop(QUIZ)),
+    (quiz, drop(QUIZ + 2)),
+    (quiz, drop(QUIZ, QUIZ + 1, QUIZ + 2, QUIZ + 3)),
+    (quiz, put(QUIZ + 4, question(4, "C"), question(5, "C"), question(6, "C"))),
+    (quiz, put(QUIZ + 2, text("By the way."))),
+    (quiz, at(QUIZ + 1, "source", "Question 1.", "Question 2.")),
+    (quiz, at(QUIZ + 1, "source", "so?", "so.")),
+    (quiz, at(QUIZ + 1, "source", "No. The reason of B", "Right. The reason of B")),
+    (quiz, at(QUIZ + 1, "source", "Right. The reason of A", "No. The reason of A")),
+    (quiz, at(QUIZ + 1, "source", "No. The reason of C", "Because of C")),
+    (quiz, at(QUIZ + 1, "source", "The reason of C", "The reason of B")),
+    (quiz, at(QUIZ + 1, "source", "Answer C", "Answer B")),
+    (quiz, at(QUIZ + 1, "source", "Answer C", "About 0.25")),
+    (quiz, lambda notebook: notebook.cells.__setitem__(QUIZ + 2, question(2, "A"))),
     (code_length, put(1, *[cell("\n".join("abcdefg")) for _ in range(10)])),
     (code_length, put(1, cell(LONG), cell(LONG))),
     (line_length, put(1, cell("x" * 121))),

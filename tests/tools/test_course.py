@@ -83,8 +83,8 @@ def test_a_deck_shows_the_slides_and_the_notes_and_nothing_that_is_skipped(path)
     page = BeautifulSoup(source, "html.parser")
     decks = page.select(".slides > section")
     headings = [each.get_text().strip("¶") for each in page.select(".slides h1, .slides h2")]
-    assert headings == ["01 · A tiny notebook", "What we saw"]
-    assert [len(deck.find_all("section", recursive=False)) for deck in decks] == [1, 2, 1]
+    assert headings == ["01 · A tiny notebook", "Quiz", "What we saw"]
+    assert [len(deck.find_all("section", recursive=False)) for deck in decks] == [1, 2, 4, 1]
     assert page.select(".slides > section > section .fragment")
     notes = [note.get_text() for note in page.select(".slides section aside.notes")]
     assert len(notes) == 3 and all("Ask first." in note for note in notes)

@@ -8,6 +8,7 @@ import pytest
 from bs4 import BeautifulSoup
 from test_notebooks import NOTEBOOKS, text, tiny
 
+from helpers.__main__ import COMMANDS
 from helpers.tools import guide
 from helpers.tools.guide import Exercise, Lesson, lay_out, time_plan
 
@@ -192,6 +193,21 @@ def test_each_plan_adds_up_and_ends_with_the_quiz(told):
         assert in_class and len(in_class) < len(lesson.exercises), "something is left for home"
         assert "uiz" in steps[-1].text
         assert any("ote" in step.text for step in steps), "a prediction to vote on"
+
+
+def test_plans_have_their_exercises_in_the_notebook_s_order(told):
+    for number, in_class in told["in_class"].items():
+        numbers = [each.number for each in in_class]
+        assert numbers == sorted(numbers), number
+
+
+def test_each_lesson_has_its_quiz(told):
+    assert all(3 <= len(lesson.quiz) <= 5 for lesson in told["lessons"].values())
+
+
+def test_the_commands_that_the_guide_names_are_there(page):
+    named = re.findall(r"`python -m helpers (\w+)", page.with_suffix(".md").read_text("utf-8"))
+    assert {"guide", "slides"} <= set(named) <= set(COMMANDS)
 
 
 def test_each_prediction_has_an_answer(told):
