@@ -333,6 +333,16 @@ def images(notebook) -> list[str]:
     ]
 
 
+def figures(notebook) -> list[str]:
+    """Every figure has words for who cannot see it: `alt` in the metadata of its cell."""
+    drawn = [
+        cell
+        for cell in code(notebook)
+        if any("image/png" in output.get("data", {}) for output in cell.outputs)
+    ]
+    return [cell.source for cell in drawn if len(cell.metadata.get("alt", "")) < 40]
+
+
 def web(notebook) -> list[str]:
     """No cell loads from the web, but for the one that fetches the course where Colab runs it."""
     return [
@@ -356,6 +366,7 @@ RULES = [
     line_length,
     closing,
     images,
+    figures,
     web,
 ]
 
@@ -551,6 +562,10 @@ BREAKS = [
     (closing, put(CLOSING + 1, *tiny().cells[10:13])),
     (images, put(1, text("![the model](model.png)"))),
     (images, put(1, text('<img src="model.png">'))),
+    (
+        figures,
+        put(1, new_code_cell("draw()", outputs=[new_output("display_data", {"image/png": ""})])),
+    ),
     (web, put(1, cell("pd.read_csv('https://example.org/log.csv')"))),
 ]
 

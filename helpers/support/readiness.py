@@ -99,9 +99,8 @@ def look_at_folder(folder: Path) -> Finding:
     """A folder that a service copies to the web meets thousands of files, and locks some."""
     name = str(folder)
     synced = any(service in name.lower() for service in SYNCED)
-    shown = name if len(name) <= 36 else f"...{name[-33:]}"
     remedy = "move the project out of the folder that is copied to the web"
-    return Finding("folder", shown, not synced and os.access(folder, os.W_OK), remedy)
+    return Finding("folder", folder.name, not synced and os.access(folder, os.W_OK), remedy)
 
 
 def find_device() -> str:

@@ -160,7 +160,13 @@ def lead(link: Tag, path: Path, files: dict[Path, str]) -> None:
 
 
 def arrange_image(image: Tag, path: Path, figures: dict[str, bytes]) -> None:
-    """Takes an image's file along, tells its size, and links to it: a phone shows it larger."""
+    """Takes an image's file along, tells its size, and links to it: a phone shows it larger.
+
+    An image on the web becomes its words: the site asks nothing of the web.
+    """
+    if "://" in image["src"]:
+        image.replace_with(image["alt"])
+        return
     if image["src"] not in figures:
         source = path.parent / image["src"]
         image["src"] = f"figures/{source.name}"
