@@ -1,20 +1,24 @@
 """Makes hand-ins as students write them: right, partly right, wrong, untouched, hanging, malicious.
 
-python tests/hand_ins.py FOLDER     # a class of forty, with what each should get in FOLDER.json
+python tests/hand_ins.py FOLDER     # makes a class of forty there, and grades it
 """
 
 from __future__ import annotations
 
 import ast
-import json
+import csv
 import sys
 import textwrap
+import time
 import zipfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import nbformat
+
+from helpers.tools.grade import grade
+from helpers.tools.grading.exercises import list_exercises
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
@@ -268,11 +272,13 @@ def attack(body: str, canary: Path, port: int) -> str:
 # A class of forty
 
 
-def write_class(folder: Path, canary: Path, port: int) -> dict[str, dict[str, int | None]]:
-    """Writes forty hand-ins; returns what each should get: student -> id of a cell -> score.
+def write_class(
+    folder: Path, canary: Path, port: int, of_each: int = 10
+) -> dict[str, dict[str, int | None]]:
+    """Writes a class's hand-ins; returns what each should get: student -> id of a cell -> score.
 
-    Ten are right, ten partly right, four wrong, four untouched, four hang and eight mean harm. Some
-    are folders, some are zips, some single notebooks.
+    ``of_each`` are right, as many partly right, at most four wrong and four untouched; four hang
+    and eight mean harm, which is forty in all. Some are folders, some zips, some single notebooks.
     """
     cells = list(read_exercises())
     functions = [cell for cell, (_, stub, _) in read_exercises().items() if "def " in stub]
@@ -292,15 +298,15 @@ def write_class(folder: Path, canary: Path, port: int) -> dict[str, dict[str, in
         else:
             write(folder / student, answers)
 
-    for n in range(10):
+    for n in range(of_each):
         hand_in(f"right {n}", right, dict.fromkeys(cells, 1))
-    for n in range(10):
+    for n in range(of_each):
         parts = [cells[start :: n % 3 + 3] for start in range(2)]  # wrong, untouched; else right
         answers = right | {cell: wrong[cell] for cell in parts[0]}
         scores = dict.fromkeys(cells, 1) | dict.fromkeys(parts[0], 0)
         answers = {cell: source for cell, source in answers.items() if cell not in parts[1]}
         hand_in(f"partly {n}", answers, {c: s for c, s in scores.items() if c not in parts[1]})
-    for n in range(4):
+    for n in range(min(of_each, 4)):
         hand_in(f"wrong {n}", wrong, dict.fromkeys(cells, 0))
         hand_in(f"untouched {n}", {}, {})
     for n, body in enumerate(ENDLESS.values()):
@@ -327,6 +333,23 @@ def zip_hand_in(folder: Path, student: str, write: Callable[[Path], None]) -> No
     place.rmdir()
 
 
+def grade_class(folder: Path, expected: dict[str, dict[str, int | None]]) -> list[tuple]:
+    """Grades a class; what was not graded as it should have been: student, exercise, both scores.
+
+    ``expected`` is what `write_class` returned.
+    """
+    out = grade(folder)
+    with open(out / "grades.csv", encoding="utf-8-sig", newline="") as file:
+        rows = {row["student"]: row for row in csv.DictReader(file)}
+    number_of = {each.cell: each.number for each in list_exercises()}
+    return [
+        (name, number_of[cell], rows[name][number_of[cell]], score)
+        for name, scores in expected.items()
+        for cell, score in scores.items()
+        if rows[name][number_of[cell]] != ("" if score is None else str(score))
+    ]
+
+
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     target.mkdir(parents=True)
@@ -334,5 +357,6 @@ if __name__ == "__main__":
     guarded.mkdir()
     (guarded / "kept.txt").write_text("kept")
     scores = write_class(target, guarded.resolve(), 9)
-    target.with_name(f"{target.name}.json").write_text(json.dumps(scores))
-    print(f"{len(scores)} hand-ins in {target}")
+    began = time.monotonic()
+    print(grade_class(target, scores), "were not graded as they should have been")
+    print(f"{len(scores)} hand-ins in {(time.monotonic() - began) / 60:.1f} minutes")
