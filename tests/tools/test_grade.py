@@ -341,7 +341,13 @@ def test_cells_of_the_student_s_own_are_understood(template, tmp_path):
 
 # These are tried each time; the others take minutes together.
 QUICK = {"a typed verdict", "checks taken over", "an error named as a verdict", "forged answers"}
-QUICK |= {"the hard way out", "deleted files", "a connection", "a loop that swallows all"}
+QUICK |= {
+    "the hard way out",
+    "folders in folders",
+    "deleted files",
+    "a connection",
+    "a loop that swallows all",
+}
 
 
 def mark(names) -> list:
@@ -382,6 +388,24 @@ def test_a_hand_in_that_takes_all_its_time_is_left(template, tmp_path, monkeypat
     answers["equally_likely"] = SOLUTIONS["equally_likely"]
     found = judge_answers(template, tmp_path, answers)
     assert found["equally_likely"].line == "Not yet: no time was left for it."
+
+
+def test_a_large_hand_in_is_graded(template, tmp_path, monkeypatch):
+    monkeypatch.setattr(process, "FOLDER_SIZE", 2**20)
+    before = "#" * 2**21
+    found = judge_answers(template, tmp_path, {"ceiling": SOLUTIONS["ceiling"]}, before=before)
+    assert found["ceiling"].score == 1, found["ceiling"].line
+
+
+def test_a_folder_that_hides_what_it_holds_is_endless_and_is_removed(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "file").write_bytes(bytes(10_000))
+    assert process.measure(tmp_path) == 10_000 + 2 * process.BLOCK
+    (tmp_path / "a" / "b").chmod(0o300)
+    if os.name != "nt" and not os.access(tmp_path / "a" / "b", os.R_OK):  # the root user reads all
+        assert process.measure(tmp_path) == float("inf")
+    process.remove(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
 
 
 # -- what is written
