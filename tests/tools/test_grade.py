@@ -19,7 +19,7 @@ from helpers.support.errors import InputError
 from helpers.tools import grade
 from helpers.tools.grading import hidden_cases, judge, process, student, tables
 from helpers.tools.grading.exercises import Exercise, find_call, list_exercises, list_parameters
-from helpers.tools.grading.hand_ins import collect
+from helpers.tools.grading.hand_ins import collect, name_student
 
 EXERCISES = list_exercises()
 CELL_OF = {each.check: each.cell for each in EXERCISES}
@@ -208,6 +208,57 @@ def test_of_two_that_are_the_same_notebook_the_one_saved_last_counts(tmp_path):
         (found,) = collect(folder.parent, STEMS, tmp_path / f"out{order[0]}")
         assert found.files[STEMS[0]].read_text() == "2000"
         assert found.remarks == [f"{STEMS[0]} is there twice; the one that was saved last counts"]
+
+
+def test_in_a_zip_too_the_one_saved_last_counts(tmp_path):
+    (tmp_path / "class").mkdir()
+    with zipfile.ZipFile(tmp_path / "class" / "bo.zip", "w") as archive:
+        for folder, year in (("build", 2025), ("notebooks", 2024), ("work", 2026), ("x", 2023)):
+            entry = zipfile.ZipInfo(f"{folder}/{STEMS[0]}.ipynb", (year, 1, 1, 0, 0, 0))
+            archive.writestr(entry, folder)
+    (found,) = collect(tmp_path / "class", STEMS, tmp_path / "out")
+    assert found.files[STEMS[0]].read_text() == "work"
+
+
+def test_what_was_handed_in_and_cannot_be_opened_is_said(tmp_path):
+    folder = tmp_path / "class"
+    (folder / "cy").mkdir(parents=True)
+    for name in ("al.rar", "bo.tar.gz", "cy/work.7z"):
+        (folder / name).write_text("an archive")
+    with zipfile.ZipFile(folder / "dee.zip", "w") as archive:
+        archive.writestr("work.zip", "a zip")
+    with zipfile.ZipFile(folder / "ed.zip", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr(f"{STEMS[0]}.ipynb", "{}" * 9999)
+        archive.writestr(f"{STEMS[1]}.ipynb", "{}")
+    packed = bytearray((folder / "ed.zip").read_bytes())
+    start = packed.index(b"ipynb") + 5 + 9  # behind the packer's own header
+    packed[start : start + 20] = bytes([255] * 20)
+    (folder / "ed.zip").write_bytes(packed)
+    found = {each.student: each for each in collect(folder, STEMS, tmp_path / "out")}
+    assert list(found) == ["al", "bo", "cy", "dee", "ed"]
+    told = {name: each.remarks for name, each in found.items()}
+    assert told["al"] == ["al.rar is no zip and was not opened; unpack it, or ask for a zip"]
+    assert "bo.tar.gz" in told["bo"][0] and "work.7z" in told["cy"][0]
+    assert told["dee"] == ["work.zip lies in a zip and was not opened; unpack it"]
+    assert f"{STEMS[0]}.ipynb cannot be read" in told["ed"][0]
+    assert list(found["ed"].files) == [STEMS[1]]
+
+
+@pytest.mark.parametrize(
+    ("name", "student"),
+    [
+        (f"İrem_{STEMS[0]}.ipynb", "İrem"),
+        (f"{STEMS[0].upper()}_anna.ipynb", "anna"),
+        (f"{STEMS[0]} (Bo Li).ipynb", "Bo Li"),
+        (f"{STEMS[0]} (2).ipynb", "(no name)"),
+        (f"{STEMS[0]}-Copy1.ipynb", "(no name)"),
+        ("Ju\u0308rgen.zip", "Jürgen"),
+        ("J\udcfcrgen.zip", "J\\xfcrgen"),
+        ("list.csv", None),
+    ],
+)
+def test_a_student_s_name(name, student):
+    assert name_student(Path(name), STEMS) == student
 
 
 # -- the judge
@@ -435,12 +486,13 @@ def test_a_name_that_a_spreadsheet_would_run_or_a_page_would_show_is_text(tmp_pa
         each.number: {"score": score, "words": "<script>1</script>", "line": ""}
         for each, score in zip(exercises, (1, 0, None))
     }
-    graded = [{"student": "=1+1", "verdicts": verdicts_of, "remarks": ["<b>a</b>\n+2"]}]
+    graded = [{"student": "=1+1;=2", "verdicts": verdicts_of, "remarks": ["<b>a</b>\n+2"]}]
     tables.write_grades(tmp_path, graded, exercises, "")
     with open(tmp_path / "grades.csv", encoding="utf-8-sig", newline="") as file:
         (row,) = csv.DictReader(file)
-    assert row["student"] == "'=1+1" and row["total"] == "1"
+    assert row["student"] == "'=1+1;=2" and row["total"] == "1"
     assert [row[each.number] for each in exercises] == ["1", "0", ""]
+    assert '"\'=1+1;=2"' in (tmp_path / "grades.csv").read_text(encoding="utf-8-sig")
     page = (tmp_path / "grades.html").read_text(encoding="utf-8")
     assert "<script>" not in page and "<b>" not in page
     assert "http" not in page and "1 × &lt;script&gt;1&lt;/script&gt;" in page
