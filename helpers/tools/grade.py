@@ -12,8 +12,8 @@ words of its wrong verdicts with how often they were said, and who is to be look
 by this copy of the checks, on the notebook's cases and on others that no student has seen
 (`hidden_cases`). What a notebook printed or stored counts for nothing. A 0 is any other verdict;
 blank is what was not handed in or still says "Not done yet". The exercise is the last cell that
-calls its check, or else the cell of the course's own id. Whole notebooks are not run: of the cells
-before, only the statements run on which the answer depends, as from top to bottom. So an answer may
+calls its check and is no stub, or else the cell of the course's own id. Whole notebooks are not
+run: of the cells before, only the statements run on which the answer depends, as from top to bottom. So an answer may
 not need what only a cell below defines, nor files or modules beside the notebooks. Answers that are
 values (`shown_by`, `made_up_report`) have no other cases: whoever copies one has it.
 

@@ -3,6 +3,7 @@
 import ast
 import csv
 import inspect
+import json
 import os
 import socket
 import threading
@@ -11,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import hand_ins
+import nbformat
 import pytest
 
 from helpers import checks
@@ -149,16 +151,28 @@ def test_what_is_bound_anew_needs_nothing_from_before():
     assert choose("f = slow()\nf = f + 1") == ["f = slow()", "f = f + 1"]
 
 
+def test_what_the_notebook_s_own_functions_change_is_changed():
+    fills = "def fill(t):\n    t[1] = 2"
+    assert choose(f"a = {{}}\n{fills}\nfill(a)\nfill(b)\nf = a")[2:] == ["fill(a)", "f = a"]
+    puts = "def put(key):\n    a[key] = 2"
+    loop = "for n in (1, 2):\n    put(n)"
+    assert choose(f"a = {{}}\n{puts}\n{loop}\nf = a")[2:] == [loop, "f = a"]
+    binds = "def bind():\n    global a\n    a = 2"
+    assert choose(f"a = 1\n{binds}\nbind()\nf = a") == ["a = 1", binds, "bind()", "f = a"]
+    assert choose("a = []\nprint(a)\nf = a") == ["a = []", "f = a"]
+
+
 def test_the_last_cell_that_calls_the_check_is_the_exercise_or_else_the_one_with_its_id():
     def find(*sources, call="checks.f(f)"):
         cells = [{"id": str(place), "source": source} for place, source in enumerate(sources)]
-        found = student.find_exercise(cells, "f", "1", call)
+        found = next(student.find_exercises(cells, "f", "1", call), None)
         return found and [ast.unparse(each) for each in (*found[0], *found[1])]
 
     assert find("f = 1", "f = 2\nchecks.f(f)", "f = 3\nchecks.f(f)\nf = 4") == ["f = 3", "f"]
     assert find("f = 1", "g = 2\nhelpers.checks.f(g)") == ["g = 2", "g"]
     assert find("f = 1", "f = 2") == ["f = 2", "f"]
     assert find("f = 1") is None
+    assert find("f = 1", "%%time\ng = 2\nchecks.f(student=g)") == ["g = 2", "g"]
     assert find("f = (", "%time f = 2\nchecks.f(f)") is not None
     with pytest.raises(SyntaxError):
         find("f = 1", "def f(:\nchecks.f(f)")
@@ -388,6 +402,81 @@ def test_cells_of_the_student_s_own_are_understood(template, tmp_path):
     assert found["best_share"].score is None
     assert "SyntaxError" in found["equally_likely"].line and found["equally_likely"].score == 0
     assert not any(each.trouble for each in found.values())
+
+
+FORMS = {  # of the notebook, each with what it is made of
+    "a mark in front": lambda notebook, text: "\ufeff" + text,
+    "the third form": lambda notebook, text: json.dumps(
+        nbformat.v4.downgrade(nbformat.reads(text, as_version=4))
+    ),
+    "no metadata": lambda notebook, text: json.dumps(
+        notebook | {"cells": [cell | {"metadata": None} for cell in notebook["cells"]]}
+    ),
+    "Colab": lambda notebook, text: json.dumps(
+        notebook | {"nbformat_minor": 0, "cells": [drop_id(cell) for cell in notebook["cells"]]}
+    ),
+}
+
+
+def drop_id(cell: dict) -> dict:
+    return {key: value for key, value in cell.items() if key != "id"} | {"metadata": {"id": "x"}}
+
+
+def judge_text(template, tmp_path, text: str) -> judge.Verdict:
+    """The verdict on the first exercise of a file."""
+    path = tmp_path / "notebook.ipynb"
+    path.write_text(text, encoding="utf-8")
+    exercises = [each for each in EXERCISES if each.check == "ceiling"]
+    (found,) = judge.judge({exercises[0].notebook: path}, exercises, template, seed=5).values()
+    return found
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_notebook_of_another_form_is_read(template, tmp_path, form):
+    hand_ins.write_hand_in(tmp_path, {CELL_OF["ceiling"]: SOLUTIONS["ceiling"]}, ("00",))
+    text = (tmp_path / f"{STEMS[0]}.ipynb").read_text(encoding="utf-8")
+    found = judge_text(template, tmp_path, FORMS[form](json.loads(text), text))
+    assert found.score == 1, found.line
+
+
+@pytest.mark.parametrize("text", ["", '{"cells": [', "[]", '{"cells": [1]}', "[" * 10**6])
+def test_what_is_no_notebook_is_to_be_looked_at(template, tmp_path, text):
+    found = judge_text(template, tmp_path, text)
+    assert found.score == 0 and found.trouble.startswith(f"{STEMS[0]} cannot be read as a notebook")
+
+
+def test_right_answers_that_are_written_otherwise_are_right(template, tmp_path):
+    answers = {
+        "ceiling": "%%time\n%time log = math.log\ndef ceiling(size):\n    return log(size)\n"
+        "checks.ceiling(student=ceiling)",
+        "equally_likely": "known = {}\ndef put(key, value):\n    known[key] = value\n"
+        "put('e', math.e)\ndef equally_likely(loss):\n    return known['e'] ** loss\n"
+        "checks.equally_likely(equally_likely)",
+        "best_share": "from fractions import Fraction\n"
+        + SOLUTIONS["best_share"].replace("1.0, 0.05 / 24", "Fraction(1), Fraction(5, 2400)"),
+        "rest_of_epoch": "import numpy as np\n"
+        "def rest_of_epoch(seed, epoch, windows, batch_size, done):\n"
+        "    order = np.random.default_rng([seed, epoch]).permutation(windows)\n"
+        "    for start in range(done * batch_size, windows, batch_size):\n"
+        "        yield order[start:start + batch_size]\n"
+        "checks.rest_of_epoch(rest_of_epoch)",
+    }
+    before = "from math import *\nfrom helpers.checks import *\nfrom of_my_own import *"
+    found = judge_answers(template, tmp_path, answers, before=before)
+    assert {check: each.line for check, each in found.items() if each.score != 1} == {}
+
+
+def test_a_stub_that_was_left_below_an_answer_is_no_answer(template, tmp_path):
+    mine = nbformat.v4.new_code_cell(SOLUTIONS["ceiling"])
+    hand_ins.write_hand_in(tmp_path, {}, ("00",))
+    notebook = nbformat.read(tmp_path / f"{STEMS[0]}.ipynb", as_version=4)
+    notebook.cells.insert(4, mine)
+    notebook.cells.insert(4, nbformat.v4.new_code_cell("import math\nfrom helpers import checks"))
+    assert judge_text(template, tmp_path, nbformat.writes(notebook)).score == 1
+    mine.source = mine.source.replace("log", "exp")
+    assert judge_text(template, tmp_path, nbformat.writes(notebook)).score == 0
+    mine.source = STUBS["ceiling"]
+    assert judge_text(template, tmp_path, nbformat.writes(notebook)).score is None
 
 
 # These are tried each time; the others take minutes together.
