@@ -68,7 +68,7 @@ GUARDS = {"files": "files", "network": "network", "signals": "other processes"}
 
 def grade(folder: Path) -> Path:
     """Grades the hand-ins of a folder; returns the folder with the grades."""
-    if not folder.is_dir():
+    if not folder.resolve().name or not folder.is_dir():
         raise InputError(f"{folder}: no such folder; name the one that holds the hand-ins")
     out = folder.resolve().with_name(f"{folder.resolve().name}-grades")
     exercises = list_exercises()
