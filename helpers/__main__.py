@@ -108,7 +108,7 @@ CACHES = (".pytest_cache", ".ruff_cache", ".hypothesis", "multi_stream_events_co
 def main(arguments: list[str]) -> int:
     """Does what the first argument names, some with a folder; returns the exit status."""
     command, given = (arguments or [""])[0], arguments[1:]
-    if command not in COMMANDS or len(given) != (command in TAKE_A_FOLDER):
+    if command not in COMMANDS or len(given) != (command in TAKE_A_FOLDER) or "" in given:
         print("python -m helpers COMMAND, or make COMMAND, where COMMAND is one of\n")
         for name, (about, _) in COMMANDS.items():
             print(f"  {name:<11}" + about.replace("\n", "\n" + 13 * " "))
@@ -185,7 +185,9 @@ def refuse_without_pip() -> str | None:
 
 def is_ready() -> bool:
     """Whether .venv was built to its end, from the very files that would be taken now."""
-    return READY.exists() and READY.read_text(encoding="utf-8") == get_stamp()
+    if not READY.exists() or not get_python().exists():  # a link to a Python that is gone
+        return False
+    return READY.read_text(encoding="utf-8") == get_stamp()
 
 
 def get_stamp() -> str:
@@ -217,10 +219,16 @@ def pinned(name: str) -> str:
     return re.search(rf"(?m)^{name}==[\d.]+", PINS.read_text(encoding="utf-8"))[0]
 
 
+def get_python() -> Path:
+    """The environment's Python."""
+    return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
 def run(arguments: list[str], variables: dict[str, str] | None = None) -> int:
     """Runs the environment's Python in the project's folder; its exit status."""
-    python = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    process = subprocess.Popen([python, *arguments], cwd=ROOT, env=os.environ | (variables or {}))
+    process = subprocess.Popen(
+        [get_python(), *arguments], cwd=ROOT, env=os.environ | (variables or {})
+    )
     while True:
         with suppress(KeyboardInterrupt):  # it was interrupted as well, and ends in its own way
             return process.wait()

@@ -221,6 +221,31 @@ MALICIOUS = {
                 for _ in range(60): file.write(bytes(10 ** 6))
             number += 1
         """,
+    "folders in folders": """
+        import os
+        path = 'deep'
+        while len(path) < 4000:
+            try: os.mkdir(path)
+            except OSError: break
+            path += '/a'
+        return 0
+        """,
+    "closed folders": """
+        import os, time
+        os.mkdir('closed', 0)
+        os.mkdir('blind', 0o300)
+        for number in range(8):
+            with open(f'blind/large{number}', 'wb') as file:
+                for _ in range(60): file.write(bytes(10 ** 6))
+        time.sleep(1)
+        return 0
+        """,
+    "files without end": """
+        number = 0
+        while True:
+            number += 1
+            open(f'empty{number}', 'w').close()
+        """,
     "other files": """
         import os
         told = []

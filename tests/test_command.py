@@ -121,6 +121,7 @@ def test_an_environment_of_other_pins_or_not_finished_is_built_anew(project, mon
     for name, place in (
         ("PINS", "requirements.txt"),
         ("ROOT", "."),
+        ("VENV", ".venv"),
         ("READY", ".venv/.ready"),
     ):
         monkeypatch.setattr(command, name, project / place)
@@ -131,6 +132,9 @@ def test_an_environment_of_other_pins_or_not_finished_is_built_anew(project, mon
     assert not command.is_ready()
     (project / "requirements.txt").write_text(pins, encoding="utf-8")
     assert command.is_ready()
+    command.get_python().rename(project / "elsewhere")  # as when its Python was replaced
+    assert not command.is_ready()
+    (project / "elsewhere").rename(command.get_python())
     (project / ".venv" / ".ready").unlink()
     assert not command.is_ready()
 

@@ -11,10 +11,11 @@ import re
 import sys
 from pathlib import Path
 
+from helpers.support.commands import run_command
 from helpers.support.files import ROOT
 
 NOBODY_S = "OWNER/REPOSITORY"  # until an owner says their own
-NAME = re.compile(r"[\w.-]+/[\w.-]+")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/(?!\.+$)(?!.*\.git$)[A-Za-z0-9_.-]+")
 KEPT = re.compile(r'(?m)^Repository = "https://github\.com/([^"]+)"$')
 
 
@@ -24,8 +25,11 @@ def find_address(root: Path = ROOT) -> str:
 
 
 def list_files(root: Path) -> list[Path]:
-    """The files that hold the address."""
-    return [root / "pyproject.toml", root / "README.md", *sorted(root.glob("notebooks/*.ipynb"))]
+    """The files that hold the address; last the one that keeps it.
+
+    So whoever was stopped on the way finds the rest when it is said again.
+    """
+    return [root / "README.md", *sorted(root.glob("notebooks/*.ipynb")), root / "pyproject.toml"]
 
 
 def write_address(new: str, root: Path = ROOT) -> None:
@@ -47,4 +51,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_command(lambda: main(sys.argv[1:]), "stopped")

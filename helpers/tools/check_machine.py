@@ -31,6 +31,7 @@ from helpers.training import read_config
 NOTEBOOKS = ROOT / "notebooks"
 SECONDS = 2  # for each count of threads
 STORED_STEP = 0.014  # seconds, with one thread, on the two cores that ran the stored notebooks
+SPAN = {"iopub.execute_input", "shell.execute_reply"}  # a cell that was broken off lacks the end
 MINUTES = re.compile(r"\*\*Minutes:\*\* (\d+) to run")
 
 
@@ -56,9 +57,9 @@ def stored_seconds(notebook: NotebookNode) -> float:
     """How long a stored notebook ran; of an edition without times, the minutes that it tells."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     times = [cell.metadata.get("execution", {}) for cell in cells]
-    if not all(times):
-        told = MINUTES.search(notebook.cells[0].source)
-        return 60 * int(told[1])
+    if not times or not all(each.keys() >= SPAN for each in times):
+        told = MINUTES.search(notebook.cells[0].source if notebook.cells else "")
+        return 60 * int(told[1]) if told else 0  # of a notebook that is not the course's
     return sum(
         read_time(each["shell.execute_reply"]) - read_time(each["iopub.execute_input"])
         for each in times

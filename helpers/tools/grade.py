@@ -12,10 +12,11 @@ words of its wrong verdicts with how often they were said, and who is to be look
 by this copy of the checks, on the notebook's cases and on others that no student has seen
 (`hidden_cases`). What a notebook printed or stored counts for nothing. A 0 is any other verdict;
 blank is what was not handed in or still says "Not done yet". The exercise is the last cell that
-calls its check, or else the cell of the course's own id. Whole notebooks are not run: of the cells
-before, only the statements run on which the answer depends, as from top to bottom. So an answer may
-not need what only a cell below defines, nor files or modules beside the notebooks. Answers that are
-values (`shown_by`, `made_up_report`) have no other cases: whoever copies one has it.
+calls its check and is no stub, or else the cell of the course's own id. Whole notebooks are not
+run: of the cells before, only the statements run on which the answer depends, as from top to
+bottom. So an answer may not need what only a cell below defines, nor files or modules beside the
+notebooks. Answers that are values (`shown_by`, `made_up_report`) have no other cases: whoever
+copies one has it.
 
 **What a hand-in may do.** It runs in processes of its own, in a copy of the course without answers,
 30 seconds an exercise and five minutes in all; then it is ended with all that it has started, and
@@ -67,7 +68,7 @@ GUARDS = {"files": "files", "network": "network", "signals": "other processes"}
 
 def grade(folder: Path) -> Path:
     """Grades the hand-ins of a folder; returns the folder with the grades."""
-    if not folder.is_dir():
+    if not folder.resolve().name or not folder.is_dir():
         raise InputError(f"{folder}: no such folder; name the one that holds the hand-ins")
     out = folder.resolve().with_name(f"{folder.resolve().name}-grades")
     exercises = list_exercises()

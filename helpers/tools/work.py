@@ -6,6 +6,7 @@ python -m helpers.tools.work
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -32,8 +33,11 @@ def bring(notebooks: Path, work: Path) -> tuple[list[str], list[str]]:
             continue
         made_from[path.name] = digest
         (work / MADE_FROM).write_text(json.dumps(made_from, indent=1), encoding="utf-8")
-        with (work / path.name).open("xb") as file:  # which refuses to write over a file
-            file.write(notebook)
+        part = work / f".part.{path.name}"  # a copy that broke off would never be brought anew
+        part.write_bytes(notebook)
+        with (work / path.name).open("xb"):  # which refuses to write over a file
+            pass
+        part.replace(work / path.name)
         new.append(path.name)
     return new, old
 
@@ -59,4 +63,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as error:
+        sys.exit(f"error: {error}; nothing of yours was changed")

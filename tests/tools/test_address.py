@@ -42,5 +42,31 @@ def test_a_new_address_goes_to_every_place_and_to_no_other(tmp_path):
 def test_it_says_what_is_kept_and_refuses_what_is_no_address(capsys):
     address.main([])
     assert capsys.readouterr().out.strip() == address.find_address()
-    with pytest.raises(SystemExit, match="say OWNER/REPOSITORY"):
-        address.main(["https://github.com/a/b"])
+    wrong = (
+        "https://github.com/a/b",
+        "a/b/c",
+        "../..",
+        "a/..",
+        "ümlaut/b",
+        "a/b.git",
+        "-a/b",
+        "a/",
+    )
+    for each in wrong:
+        with pytest.raises(SystemExit, match="say OWNER/REPOSITORY"):
+            address.main([each])
+    assert address.NAME.fullmatch("a-school/course.2") and address.NAME.fullmatch("a/.github")
+
+
+def test_who_was_stopped_on_the_way_says_it_again(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    for name in ("pyproject.toml", "README.md", "notebooks/00_start_here.ipynb"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "notebooks" / "01_broken.ipynb").write_bytes(b"\xff")
+    with pytest.raises(ValueError):
+        address.write_address("a-school/course.2", tmp_path)
+    (tmp_path / "notebooks" / "01_broken.ipynb").unlink()
+    shutil.copy(ROOT / "notebooks" / "01_data_prep.ipynb", tmp_path / "notebooks")
+    address.write_address("a-school/course.2", tmp_path)
+    for path in address.list_files(tmp_path):
+        assert "/a-school/course.2" in path.read_text(encoding="utf-8")

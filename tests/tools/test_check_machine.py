@@ -29,6 +29,14 @@ def test_an_edition_without_times_has_the_minutes_that_it_tells():
     assert check_machine.stored_seconds(without) == 180
 
 
+def test_a_cell_that_was_broken_off_has_no_time_and_a_notebook_of_one_s_own_tells_none():
+    broken_off = notebook(1.5, 30)
+    del broken_off.cells[2].metadata["execution"]["shell.execute_reply"]
+    assert check_machine.stored_seconds(broken_off) == 180
+    assert check_machine.stored_seconds(new_notebook()) == 0
+    assert check_machine.stored_seconds(new_notebook(cells=[new_code_cell("1 + 1")])) == 0
+
+
 def test_an_estimate_grows_with_the_step(tmp_path):
     path = tmp_path / "01_two.ipynb"
     nbformat.write(notebook(30, 30), path)

@@ -3,6 +3,7 @@
 import ast
 import csv
 import inspect
+import json
 import os
 import socket
 import threading
@@ -11,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import hand_ins
+import nbformat
 import pytest
 
 from helpers import checks
@@ -19,7 +21,7 @@ from helpers.support.errors import InputError
 from helpers.tools import grade
 from helpers.tools.grading import hidden_cases, judge, process, student, tables
 from helpers.tools.grading.exercises import Exercise, find_call, list_exercises, list_parameters
-from helpers.tools.grading.hand_ins import collect
+from helpers.tools.grading.hand_ins import collect, name_student
 
 EXERCISES = list_exercises()
 CELL_OF = {each.check: each.cell for each in EXERCISES}
@@ -149,16 +151,28 @@ def test_what_is_bound_anew_needs_nothing_from_before():
     assert choose("f = slow()\nf = f + 1") == ["f = slow()", "f = f + 1"]
 
 
+def test_what_the_notebook_s_own_functions_change_is_changed():
+    fills = "def fill(t):\n    t[1] = 2"
+    assert choose(f"a = {{}}\n{fills}\nfill(a)\nfill(b)\nf = a")[2:] == ["fill(a)", "f = a"]
+    puts = "def put(key):\n    a[key] = 2"
+    loop = "for n in (1, 2):\n    put(n)"
+    assert choose(f"a = {{}}\n{puts}\n{loop}\nf = a")[2:] == [loop, "f = a"]
+    binds = "def bind():\n    global a\n    a = 2"
+    assert choose(f"a = 1\n{binds}\nbind()\nf = a") == ["a = 1", binds, "bind()", "f = a"]
+    assert choose("a = []\nprint(a)\nf = a") == ["a = []", "f = a"]
+
+
 def test_the_last_cell_that_calls_the_check_is_the_exercise_or_else_the_one_with_its_id():
     def find(*sources, call="checks.f(f)"):
         cells = [{"id": str(place), "source": source} for place, source in enumerate(sources)]
-        found = student.find_exercise(cells, "f", "1", call)
+        found = next(student.find_exercises(cells, "f", "1", call), None)
         return found and [ast.unparse(each) for each in (*found[0], *found[1])]
 
     assert find("f = 1", "f = 2\nchecks.f(f)", "f = 3\nchecks.f(f)\nf = 4") == ["f = 3", "f"]
     assert find("f = 1", "g = 2\nhelpers.checks.f(g)") == ["g = 2", "g"]
     assert find("f = 1", "f = 2") == ["f = 2", "f"]
     assert find("f = 1") is None
+    assert find("f = 1", "%%time\ng = 2\nchecks.f(student=g)") == ["g = 2", "g"]
     assert find("f = (", "%time f = 2\nchecks.f(f)") is not None
     with pytest.raises(SyntaxError):
         find("f = 1", "def f(:\nchecks.f(f)")
@@ -208,6 +222,57 @@ def test_of_two_that_are_the_same_notebook_the_one_saved_last_counts(tmp_path):
         (found,) = collect(folder.parent, STEMS, tmp_path / f"out{order[0]}")
         assert found.files[STEMS[0]].read_text() == "2000"
         assert found.remarks == [f"{STEMS[0]} is there twice; the one that was saved last counts"]
+
+
+def test_in_a_zip_too_the_one_saved_last_counts(tmp_path):
+    (tmp_path / "class").mkdir()
+    with zipfile.ZipFile(tmp_path / "class" / "bo.zip", "w") as archive:
+        for folder, year in (("build", 2025), ("notebooks", 2024), ("work", 2026), ("x", 2023)):
+            entry = zipfile.ZipInfo(f"{folder}/{STEMS[0]}.ipynb", (year, 1, 1, 0, 0, 0))
+            archive.writestr(entry, folder)
+    (found,) = collect(tmp_path / "class", STEMS, tmp_path / "out")
+    assert found.files[STEMS[0]].read_text() == "work"
+
+
+def test_what_was_handed_in_and_cannot_be_opened_is_said(tmp_path):
+    folder = tmp_path / "class"
+    (folder / "cy").mkdir(parents=True)
+    for name in ("al.rar", "bo.tar.gz", "cy/work.7z"):
+        (folder / name).write_text("an archive")
+    with zipfile.ZipFile(folder / "dee.zip", "w") as archive:
+        archive.writestr("work.zip", "a zip")
+    with zipfile.ZipFile(folder / "ed.zip", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr(f"{STEMS[0]}.ipynb", "{}" * 9999)
+        archive.writestr(f"{STEMS[1]}.ipynb", "{}")
+    packed = bytearray((folder / "ed.zip").read_bytes())
+    start = packed.index(b"ipynb") + 5 + 9  # behind the packer's own header
+    packed[start : start + 20] = bytes([255] * 20)
+    (folder / "ed.zip").write_bytes(packed)
+    found = {each.student: each for each in collect(folder, STEMS, tmp_path / "out")}
+    assert list(found) == ["al", "bo", "cy", "dee", "ed"]
+    told = {name: each.remarks for name, each in found.items()}
+    assert told["al"] == ["al.rar is no zip and was not opened; unpack it, or ask for a zip"]
+    assert "bo.tar.gz" in told["bo"][0] and "work.7z" in told["cy"][0]
+    assert told["dee"] == ["work.zip lies in a zip and was not opened; unpack it"]
+    assert f"{STEMS[0]}.ipynb cannot be read" in told["ed"][0]
+    assert list(found["ed"].files) == [STEMS[1]]
+
+
+@pytest.mark.parametrize(
+    ("name", "student"),
+    [
+        (f"İrem_{STEMS[0]}.ipynb", "İrem"),
+        (f"{STEMS[0].upper()}_anna.ipynb", "anna"),
+        (f"{STEMS[0]} (Bo Li).ipynb", "Bo Li"),
+        (f"{STEMS[0]} (2).ipynb", "(no name)"),
+        (f"{STEMS[0]}-Copy1.ipynb", "(no name)"),
+        ("Ju\u0308rgen.zip", "Jürgen"),
+        ("J\udcfcrgen.zip", "J\\xfcrgen"),
+        ("list.csv", None),
+    ],
+)
+def test_a_student_s_name(name, student):
+    assert name_student(Path(name), STEMS) == student
 
 
 # -- the judge
@@ -339,9 +404,85 @@ def test_cells_of_the_student_s_own_are_understood(template, tmp_path):
     assert not any(each.trouble for each in found.values())
 
 
+FORMS = {  # of the notebook, each with what it is made of
+    "a mark in front": lambda notebook, text: "\ufeff" + text,
+    "the third form": lambda notebook, text: json.dumps(
+        nbformat.v4.downgrade(nbformat.reads(text, as_version=4))
+    ),
+    "no metadata": lambda notebook, text: json.dumps(
+        notebook | {"cells": [cell | {"metadata": None} for cell in notebook["cells"]]}
+    ),
+    "Colab": lambda notebook, text: json.dumps(
+        notebook | {"nbformat_minor": 0, "cells": [drop_id(cell) for cell in notebook["cells"]]}
+    ),
+}
+
+
+def drop_id(cell: dict) -> dict:
+    return {key: value for key, value in cell.items() if key != "id"} | {"metadata": {"id": "x"}}
+
+
+def judge_text(template, tmp_path, text: str) -> judge.Verdict:
+    """The verdict on the first exercise of a file."""
+    path = tmp_path / "notebook.ipynb"
+    path.write_text(text, encoding="utf-8")
+    exercises = [each for each in EXERCISES if each.check == "ceiling"]
+    (found,) = judge.judge({exercises[0].notebook: path}, exercises, template, seed=5).values()
+    return found
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_notebook_of_another_form_is_read(template, tmp_path, form):
+    hand_ins.write_hand_in(tmp_path, {CELL_OF["ceiling"]: SOLUTIONS["ceiling"]}, ("00",))
+    text = (tmp_path / f"{STEMS[0]}.ipynb").read_text(encoding="utf-8")
+    found = judge_text(template, tmp_path, FORMS[form](json.loads(text), text))
+    assert found.score == 1, found.line
+
+
+@pytest.mark.parametrize("text", ["", '{"cells": [', "[]", '{"cells": [1]}', "[" * 10**6])
+def test_what_is_no_notebook_is_to_be_looked_at(template, tmp_path, text):
+    found = judge_text(template, tmp_path, text)
+    assert found.score == 0 and found.trouble.startswith(f"{STEMS[0]} cannot be read as a notebook")
+
+
+def test_right_answers_that_are_written_otherwise_are_right(template, tmp_path):
+    answers = {
+        "ceiling": "%%time\n%time log = math.log\ndef ceiling(size):\n    return log(size)\n"
+        "checks.ceiling(student=ceiling)",
+        "equally_likely": "known = {}\ndef put(key, value):\n    known[key] = value\n"
+        "put('e', math.e)\ndef equally_likely(loss):\n    return known['e'] ** loss\n"
+        "checks.equally_likely(equally_likely)",
+        "best_share": "from fractions import Fraction\n"
+        + SOLUTIONS["best_share"].replace("1.0, 0.05 / 24", "Fraction(1), Fraction(5, 2400)"),
+        "rest_of_epoch": "import numpy as np\n"
+        "def rest_of_epoch(seed, epoch, windows, batch_size, done):\n"
+        "    order = np.random.default_rng([seed, epoch]).permutation(windows)\n"
+        "    for start in range(done * batch_size, windows, batch_size):\n"
+        "        yield order[start:start + batch_size]\n"
+        "checks.rest_of_epoch(rest_of_epoch)",
+    }
+    before = "from math import *\nfrom helpers.checks import *\nfrom of_my_own import *"
+    found = judge_answers(template, tmp_path, answers, before=before)
+    assert {check: each.line for check, each in found.items() if each.score != 1} == {}
+
+
+def test_a_stub_that_was_left_below_an_answer_is_no_answer(template, tmp_path):
+    mine = nbformat.v4.new_code_cell(SOLUTIONS["ceiling"])
+    hand_ins.write_hand_in(tmp_path, {}, ("00",))
+    notebook = nbformat.read(tmp_path / f"{STEMS[0]}.ipynb", as_version=4)
+    notebook.cells.insert(4, mine)
+    notebook.cells.insert(4, nbformat.v4.new_code_cell("import math\nfrom helpers import checks"))
+    assert judge_text(template, tmp_path, nbformat.writes(notebook)).score == 1
+    mine.source = mine.source.replace("log", "exp")
+    assert judge_text(template, tmp_path, nbformat.writes(notebook)).score == 0
+    mine.source = STUBS["ceiling"]
+    assert judge_text(template, tmp_path, nbformat.writes(notebook)).score is None
+
+
 # These are tried one by one; a class tries them all.
 HARM = ["a typed verdict", "checks taken over", "an error named as a verdict", "forged answers"]
-HARM += ["the hard way out", "deleted files", "a connection"]
+HARM += ["the hard way out", "folders in folders", "deleted files"]
+HARM += ["a connection"]
 
 
 @pytest.mark.parametrize("name", HARM)
@@ -380,6 +521,24 @@ def test_a_hand_in_that_takes_all_its_time_is_left(template, tmp_path, monkeypat
     assert found["equally_likely"].line == "Not yet: no time was left for it."
 
 
+def test_a_large_hand_in_is_graded(template, tmp_path, monkeypatch):
+    monkeypatch.setattr(process, "FOLDER_SIZE", 2**20)
+    before = "#" * 2**21
+    found = judge_answers(template, tmp_path, {"ceiling": SOLUTIONS["ceiling"]}, before=before)
+    assert found["ceiling"].score == 1, found["ceiling"].line
+
+
+def test_a_folder_that_hides_what_it_holds_is_endless_and_is_removed(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "file").write_bytes(bytes(10_000))
+    assert process.measure(tmp_path) == 10_000 + 2 * process.BLOCK
+    (tmp_path / "a" / "b").chmod(0o300)
+    if os.name != "nt" and not os.access(tmp_path / "a" / "b", os.R_OK):  # the root user reads all
+        assert process.measure(tmp_path) == float("inf")
+    process.remove(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+
+
 # -- what is written
 
 
@@ -407,12 +566,13 @@ def test_a_name_that_a_spreadsheet_would_run_or_a_page_would_show_is_text(tmp_pa
         each.number: {"score": score, "words": "<script>1</script>", "line": ""}
         for each, score in zip(exercises, (1, 0, None))
     }
-    graded = [{"student": "=1+1", "verdicts": verdicts_of, "remarks": ["<b>a</b>\n+2"]}]
+    graded = [{"student": "=1+1;=2", "verdicts": verdicts_of, "remarks": ["<b>a</b>\n+2"]}]
     tables.write_grades(tmp_path, graded, exercises, "")
     with open(tmp_path / "grades.csv", encoding="utf-8-sig", newline="") as file:
         (row,) = csv.DictReader(file)
-    assert row["student"] == "'=1+1" and row["total"] == "1"
+    assert row["student"] == "'=1+1;=2" and row["total"] == "1"
     assert [row[each.number] for each in exercises] == ["1", "0", ""]
+    assert '"\'=1+1;=2"' in (tmp_path / "grades.csv").read_text(encoding="utf-8-sig")
     page = (tmp_path / "grades.html").read_text(encoding="utf-8")
     assert "<script>" not in page and "<b>" not in page
     assert "http" not in page and "1 × &lt;script&gt;1&lt;/script&gt;" in page
@@ -461,8 +621,9 @@ def test_a_folder_is_graded_and_what_was_graded_is_not_graded_again(tmp_path, ca
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(InputError, match="no such folder; name the one that holds the hand-ins"):
-        grade.grade(tmp_path / "gone")
+    for folder in (tmp_path / "gone", Path(tmp_path.anchor)):
+        with pytest.raises(InputError, match="no such folder; name the one that holds the hand-"):
+            grade.grade(folder)
 
 
 @pytest.mark.long

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-import shutil
+import unicodedata
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,6 +19,9 @@ from helpers.support.files import make_folder
 
 LARGEST = 64 * 2**20  # bytes of a notebook or a zip in a zip; a larger one is not looked at
 MOST = 2000  # files of a hand-in that are looked at
+UNOPENED = (".rar", ".7z", ".tar", ".tgz", ".gz", ".bz2", ".xz")  # archives that are no zips
+COPY = re.compile(r"\W*(copy)?\W*\d*\W*", re.IGNORECASE)  # what a system adds to a second file
+NO_NAME = "(no name)"
 
 
 @dataclass
@@ -28,21 +31,22 @@ class HandIn:
     student: str
     files: dict[str, Path] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    saved: dict[str, float] = field(default_factory=dict)
 
     def digest(self, *besides: str) -> str:
         """A text that changes with what was handed in, and with what is given besides."""
-        parts = [self.student, *besides]
+        parts = [self.student, *besides, *self.remarks]
         for name, path in sorted(self.files.items()):
             parts += [name, hashlib.sha256(path.read_bytes()).hexdigest()]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 class Found(NamedTuple):
-    """A file of a hand-in, and how to write it elsewhere."""
+    """A file of a hand-in, and how to read it."""
 
     name: str
     saved: float
-    write: Callable[[Path], None]
+    read: Callable[[], bytes]
 
 
 def collect(folder: Path, notebooks: list[str], out: Path) -> list[HandIn]:
@@ -54,6 +58,7 @@ def collect(folder: Path, notebooks: list[str], out: Path) -> list[HandIn]:
         anna.zip                            anna, with all notebooks in it
         anna_00_start_here.ipynb            anna
         anna - 01_data_prep (2).ipynb       anna
+        01_data_prep_anna.ipynb             anna
         Anna Meier/work.zip                 Anna Meier, as learning platforms give it out
 
     A notebook is known by the course's name for it, whatever stands around that in its own. Of two
@@ -63,14 +68,33 @@ def collect(folder: Path, notebooks: list[str], out: Path) -> list[HandIn]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith((".", "__MACOSX")) or path.is_symlink():
             continue
-        student = path.name if path.is_dir() else path.stem
-        if path.suffix == ".ipynb" and (stem := find_stem(path.stem, notebooks)):
-            student = student[: student.lower().index(stem.lower())].strip(" _-.")
-        elif not path.is_dir() and path.suffix.lower() not in (".zip", ".ipynb"):
-            continue
-        hand_in = students.setdefault(student, HandIn(student or "(no name)"))
-        take(path, hand_in, notebooks, out / hash_name(student))
+        student = name_student(path, notebooks)
+        if student is not None:
+            hand_in = students.setdefault(student, HandIn(student))
+            take(path, hand_in, notebooks, out / hash_name(student))
     return [students[name] for name in sorted(students, key=str.casefold)]
+
+
+def name_student(path: Path, notebooks: list[str]) -> str | None:
+    """Whose a file or folder is; None of what is nobody's."""
+    if path.is_dir():
+        return tell_name(path.name)
+    kind = path.suffix.lower()
+    if kind in UNOPENED:
+        return tell_name(re.sub(r"(?i)\.tar$", "", path.stem))
+    if kind not in (".zip", ".ipynb"):
+        return None
+    name = tell_name(path.stem)
+    if kind == ".ipynb" and (stem := find_stem(name, notebooks)):
+        before, after = re.split(re.escape(stem), name, maxsplit=1, flags=re.IGNORECASE)
+        name = before.strip(" _-.") or ("" if COPY.fullmatch(after) else after.strip(" _-.()"))
+    return name or NO_NAME
+
+
+def tell_name(name: str) -> str:
+    """A file's name as text, whatever bytes it has, with one form for each letter."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return unicodedata.normalize("NFC", text)
 
 
 def find_stem(name: str, notebooks: list[str]) -> str | None:
@@ -94,48 +118,70 @@ def take(path: Path, hand_in: HandIn, notebooks: list[str], out: Path) -> None:
         if stem is None:
             hand_in.remarks.append(f"{found.name} is no notebook of the course")
             continue
-        copy = out / f"{stem}.ipynb"
         if stem in hand_in.files:
             hand_in.remarks.append(f"{stem} is there twice; the one that was saved last counts")
-            if copy.stat().st_mtime >= found.saved:
+            if hand_in.saved[stem] >= found.saved:
                 continue
-        found.write(copy)
-        hand_in.files[stem] = copy
+        try:
+            text = found.read()
+        except Exception as error:  # a zip's packers have each an error of their own
+            hand_in.remarks.append(f"{found.name} cannot be read ({error})")
+            continue
+        copy = out / f"{stem}.ipynb"
+        copy.write_bytes(text)
+        hand_in.files[stem], hand_in.saved[stem] = copy, found.saved
 
 
 def list_files(path: Path, remarks: list[str]) -> Iterator[Found]:
     """The notebooks in a folder, a zip or of one file; links, and what is hidden, are left out."""
-    if path.is_symlink() or path.name.startswith((".", "__MACOSX")):
+    name, kind = tell_name(path.name), path.suffix.lower()
+    if path.is_symlink() or name.startswith((".", "__MACOSX")):
         return
     if path.is_dir():
-        for inner in sorted(path.iterdir()):
+        try:
+            inside = sorted(path.iterdir())
+        except OSError:
+            remarks.append(f"{name} cannot be read")
+            return
+        for inner in inside:
             yield from list_files(inner, remarks)
-    elif path.suffix.lower() == ".zip":
+    elif kind == ".zip":
         yield from list_zip(path, remarks)
-    elif path.suffix.lower() == ".ipynb" and path.is_file():
+    elif kind in UNOPENED:
+        remarks.append(f"{name} is no zip and was not opened; unpack it, or ask for a zip")
+    elif kind == ".ipynb" and path.is_file():
         if path.stat().st_size > LARGEST:
-            remarks.append(f"{path.name} is too large to be a notebook")
+            remarks.append(f"{name} is too large to be a notebook")
         else:
-            yield Found(path.name, path.stat().st_mtime, lambda copy: shutil.copy2(path, copy))
+            yield Found(name, path.stat().st_mtime, path.read_bytes)
 
 
 def list_zip(path: Path, remarks: list[str]) -> Iterator[Found]:
-    """The notebooks in a zip. Each is written by itself, wherever its name would lead."""
+    """The notebooks in a zip, each of which is read by itself, wherever its name would lead."""
     try:
         with zipfile.ZipFile(path) as archive:
-            for entry in archive.infolist():
-                name = PurePosixPath(entry.filename.replace("\\", "/"))
-                hidden = any(re.match(r"\.[^.]|__MACOSX", part) for part in name.parts)
-                if entry.is_dir() or name.suffix.lower() != ".ipynb" or hidden:
-                    continue
-                if entry.file_size > LARGEST:
-                    remarks.append(f"{name.name} is too large to be a notebook")
-                    continue
-                with archive.open(entry) as file:  # whatever size is said, no more than that
-                    text = file.read(LARGEST)
-                yield Found(name.name, read_date(entry), partial(Path.write_bytes, data=text))
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError):
-        remarks.append(f"{path.name} cannot be read as a zip; ask for another one")
+            entries = archive.infolist()
+    except Exception:  # of whatever is broken in there
+        remarks.append(f"{tell_name(path.name)} cannot be read as a zip; ask for another one")
+        return
+    for entry in entries:
+        name = PurePosixPath(entry.filename.replace("\\", "/"))
+        kind = name.suffix.lower()
+        hidden = any(re.match(r"\.[^.]|__MACOSX", part) for part in name.parts)
+        if entry.is_dir() or hidden:
+            continue
+        if kind in (".zip", *UNOPENED):
+            remarks.append(f"{name.name} lies in a zip and was not opened; unpack it")
+        elif kind == ".ipynb" and entry.file_size > LARGEST:
+            remarks.append(f"{name.name} is too large to be a notebook")
+        elif kind == ".ipynb":
+            yield Found(name.name, read_date(entry), partial(read_entry, path, entry))
+
+
+def read_entry(path: Path, entry: zipfile.ZipInfo) -> bytes:
+    """A file in a zip, of which no more is read than a notebook may have, whatever size is said."""
+    with zipfile.ZipFile(path) as archive, archive.open(entry) as file:
+        return file.read(LARGEST)
 
 
 def read_date(entry: zipfile.ZipInfo) -> float:

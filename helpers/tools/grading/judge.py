@@ -31,6 +31,10 @@ SECONDS_IN_ALL = 300.0  # for a hand-in; what then is left counts as wrong
 LONGEST = 600  # characters of a verdict that are kept
 
 
+class Unreadable(ValueError):
+    """A file that was handed in is no notebook; the text says why."""
+
+
 @dataclass
 class Verdict:
     """What came of one exercise: score 1, 0 or None where nothing was handed in."""
@@ -82,9 +86,9 @@ def judge_exercise(process: StudentProcess, exercise: Exercise) -> Verdict:
     trouble = []
     try:
         line = find_line(process, exercise)
-    except Stopped as stopped:
-        line = f"Not yet: {stopped}."
-        trouble.append(str(stopped))
+    except (Stopped, Unreadable) as error:
+        line = f"Not yet: {error}."
+        trouble.append(str(error))
     except Exception as error:  # an answer that the check cannot even compare
         line = f"Not yet: the answer cannot be judged ({type(error).__name__})."
     score = 1 if line.startswith("Right") else None if line.startswith("Not done yet") else 0
@@ -98,6 +102,9 @@ def find_line(process: StudentProcess, exercise: Exercise) -> str:
     asked = exercise._asdict()
     del asked["number"]
     prepared = process.ask("prepare", **asked)
+    if "unreadable" in prepared:
+        kind, message = prepared["unreadable"]
+        raise Unreadable(f"{exercise.notebook} cannot be read as a notebook ({kind}: {message})")
     if "error" in prepared:
         kind, message = prepared["error"]
         return f"Not yet: the cells that it needs raised {kind}: {message}"

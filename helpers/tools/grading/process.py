@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import queue
+import secrets
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -29,7 +32,8 @@ from helpers.tools.grading.student import with_gradient
 SECONDS_TO_START = 120.0
 MEMORY = 2 * 2**30  # bytes that it may take besides what Python and PyTorch take
 FILE_SIZE = 64 * 2**20
-FOLDER_SIZE = 256 * 2**20  # of all its files
+FOLDER_SIZE = 256 * 2**20  # of all that it writes
+BLOCK = 4096  # bytes that a file or a folder takes at least
 ANSWER_SIZE = 16 * 2**20
 LOOK_EVERY = 0.25  # seconds
 
@@ -77,6 +81,7 @@ class StudentProcess:
             shutil.copytree(template, self.folder, dirs_exist_ok=True)
         for name, path in files.items():
             shutil.copy(path, self.folder / "notebooks" / f"{name}.ipynb")
+        self.most = measure(self.folder) + FOLDER_SIZE  # what was handed in may be large
         self.stopped, self.refused, self.asked = "", set(), 0
         self.guarded = None  # until the walls stand
         command = [sys.executable, "-I", "-c", f"{START}; student.main()", self.folder]
@@ -158,7 +163,7 @@ class StudentProcess:
                 self.stop("it started another process")
             if process.memory_info().rss > 2 * MEMORY:
                 self.stop("it took too much memory")
-        if measure(self.folder) > FOLDER_SIZE:
+        if measure(self.folder) > self.most:
             self.stop("it wrote too much")
 
     def stop(self, why: str):
@@ -212,15 +217,46 @@ def dump(question: dict) -> bytes:
     return file.getvalue()
 
 
-def measure(folder: Path) -> int:
-    """Bytes of all files in a folder."""
-    total = 0
-    for where, _, names in os.walk(folder):
-        for name in names:
+def measure(folder: Path) -> float:
+    """Bytes of all that lies in a folder; endless where a folder in there hides what it holds."""
+    total, waiting = 0, [folder]
+    while waiting:
+        try:
+            entries = list(os.scandir(waiting.pop()))
+        except FileNotFoundError:
+            continue
+        except OSError:  # closed, or too deep to be reached; Windows says so of what is going
+            if os.name == "nt":
+                continue
+            return math.inf
+        for entry in entries:
             with suppress(OSError):
-                total += os.lstat(os.path.join(where, name)).st_size
+                total += max(entry.stat(follow_symlinks=False).st_size, BLOCK)
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
     return total
 
 
 def remove(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
+    """Removes a folder with all in it, be that closed or as deep as no path reaches.
+
+    Folders are moved up before they are emptied, so that no path is long.
+    """
+    name, waiting = secrets.token_hex(8), [folder]
+    for here in waiting:  # which grows
+        entries = []
+        with suppress(OSError):
+            os.chmod(here, stat.S_IRWXU)
+            entries = list(os.scandir(here))
+        for entry in entries:
+            with suppress(OSError):
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry.path)
+                    continue
+                os.chmod(entry.path, stat.S_IRWXU)
+                place = folder / f"{name}-{len(waiting)}"
+                os.rename(entry.path, place)
+                waiting.append(place)
+    for here in reversed(waiting):
+        with suppress(OSError):
+            os.rmdir(here)

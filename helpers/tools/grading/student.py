@@ -12,17 +12,22 @@ import json
 import os
 import pickle
 import random
+import re
 import symtable
 import sys
 import types
 from collections.abc import Iterator
 from contextlib import suppress
+from numbers import Real
 from pathlib import Path
 
 from helpers.tools.grading import confine
 
 LONGEST = 300  # characters of an error's message that are told
 MOST = 100_000  # numbers in an argument that are looked at for a change
+# Jupyter's commands that run in the notebook what stands behind them.
+OF_A_CELL = re.compile(r"\A\s*%%(time|capture|prun)\b.*\n")
+OF_A_LINE = re.compile(r"(?m)^(\s*)%time\s+(?=\S)")
 
 
 def main() -> None:
@@ -102,7 +107,14 @@ def import_what_is_needed() -> None:
 
     torch.set_num_threads(1)  # as the notebooks do
     numpy.random.seed(0)
-    checks.__getattr__ = lambda name: lambda *_, **__: None  # what a cell calls; nothing is said
+    checks.__getattr__ = say_nothing
+
+
+def say_nothing(name: str):
+    """What a cell calls as checks.NAME."""
+    if name.startswith("__"):  # what Python itself asks a module for
+        raise AttributeError(name)
+    return lambda *_, **__: None
 
 
 def with_gradient(tensor, gradient):
@@ -127,14 +139,30 @@ class Student:
         """
         self.refused.clear()
         if notebook not in self.notebooks:
-            self.notebooks[notebook] = read_cells(Path(f"{notebook}.ipynb"))
-        found = find_exercise(self.notebooks[notebook], check, cell, call)
-        if found is None:
+            try:
+                self.notebooks[notebook] = read_cells(Path(f"{notebook}.ipynb"))
+            except Exception as error:  # whatever it is, it is no notebook
+                return {"unreadable": tell_error(error)}
+        first = None
+        for statements, arguments in find_exercises(self.notebooks[notebook], check, cell, call):
+            answer = self.run(statements, arguments)
+            first = first or (answer, self.arguments)
+            if not any(map(is_unfinished, answer["arguments"])):
+                return answer
+        if first is None:
             return {"missing": True}
-        statements, arguments = found
+        answer, self.arguments = first
+        return answer
+
+    def run(self, statements: list[ast.stmt], arguments: list[ast.expr]) -> dict:
+        """Runs statements in a notebook of their own, and describes what the arguments then are."""
         scope = {"__name__": "__main__", "display": lambda *_, **__: None}
         for statement in statements:
-            exec(compile(ast.Module([statement], []), "<hand-in>", "exec"), scope)
+            try:
+                exec(compile(ast.Module([statement], []), "<hand-in>", "exec"), scope)
+            except ImportError:
+                if not is_star(statement):  # of which nobody knows whether it is needed
+                    raise
         self.arguments = [
             eval(compile(ast.Expression(each), "<hand-in>", "eval"), scope) for each in arguments
         ]
@@ -143,7 +171,9 @@ class Student:
     def call(self, number: int, given: tuple) -> dict:
         """Calls the student's function of this number in the check's call."""
         before, state = [encode_change(each) for each in given], get_random_states()
-        answer = {"value": encode(simplify(self.arguments[number](*given)))}
+        value = self.arguments[number](*given)
+        value = list(value) if isinstance(value, Iterator) else value  # what was yielded
+        answer = {"value": encode(simplify(value))}
         after = [encode_change(each) for each in given]
         answer["changed"] = {i: new for i, new in enumerate(after) if new != before[i]}
         answer["counted"] = {i: count(each) for i, each in enumerate(given)}
@@ -164,6 +194,11 @@ def describe(argument) -> dict:
     return {"function": False, "value": encode(simplify(argument))}
 
 
+def is_unfinished(described: dict) -> bool:
+    """Whether an argument is as it was handed out."""
+    return described.get("stub") or '{"kind": "ellipsis"}' in json.dumps(described)
+
+
 # What is told of values
 
 
@@ -179,7 +214,7 @@ def encode(value):
         return value
     if isinstance(value, int):
         return int(value)
-    if isinstance(value, float):
+    if isinstance(value, Real):  # a fraction, too
         return float(value)
     if isinstance(value, list):
         return [encode(part) for part in value]
@@ -224,43 +259,54 @@ def get_random_states() -> list:
 
 def read_cells(path: Path) -> list[dict]:
     """The code cells of a notebook, but for the course's own solutions."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    notebook = json.loads(path.read_text(encoding="utf-8-sig"))
+    sheets = notebook.get("worksheets", [])  # where notebooks before the fourth form have them
+    cells = [*notebook.get("cells", []), *(cell for sheet in sheets for cell in sheet["cells"])]
     return [
-        {"id": cell.get("id"), "source": "".join(cell["source"])}
+        {"id": cell.get("id"), "source": "".join(cell.get("source", cell.get("input", "")))}
         for cell in cells
         if cell["cell_type"] == "code"
-        and "solution" not in cell.get("metadata", {}).get("tags", [])
+        and "solution" not in (cell.get("metadata") or {}).get("tags", [])
     ]
 
 
-def find_exercise(cells: list[dict], check: str, cell: str, call: str):
-    """(the statements that an exercise needs, the arguments of its check), or None.
+Found = tuple[list[ast.stmt], list[ast.expr]]
 
-    The exercise is the last cell that calls the check, or else the one with the id of the course's
-    own, with the course's call at its end. A cell that is no Python counts as empty, unless it is
-    the exercise's: then it raises SyntaxError.
+
+def find_exercises(cells: list[dict], check: str, cell: str, call: str) -> Iterator[Found]:
+    """(the statements that an exercise needs, the arguments of its check), the last cell's first.
+
+    The exercise is the last cell that calls the check, or, where that is as it was handed out, one
+    before. Where none does it is the one with the id of the course's own, with the course's call at
+    its end. A cell that is no Python counts as empty, unless it is the exercise's: then it raises
+    SyntaxError.
     """
     trees = [parse(each["source"]) for each in cells]
+    found = False
     for place in reversed(range(len(cells))):
         tree = trees[place]
         if isinstance(tree, SyntaxError):
-            if cells[place]["id"] == cell or f"checks.{check}(" in cells[place]["source"]:
+            if not found and (
+                cells[place]["id"] == cell or f"checks.{check}(" in cells[place]["source"]
+            ):
                 raise tree
             continue
         calls = list(find_calls(tree, check))
         if calls:
+            found = True
             number, arguments = calls[-1]
-            body = tree.body[:number]
-            break
-    else:
-        places = [place for place, each in enumerate(cells) if each["id"] == cell]
-        if not places:
-            return None
-        place, (own,) = places[0], ast.parse(call).body
-        body, arguments = trees[place].body, own.value.args
+            yield choose(list_before(trees, place) + tree.body[:number], arguments), arguments
+    places = [place for place, each in enumerate(cells) if each["id"] == cell]
+    if places and not found:
+        (own,) = ast.parse(call).body
+        arguments = own.value.args
+        yield choose(list_before(trees, places[0] + 1), arguments), arguments
+
+
+def list_before(trees: list[ast.Module | SyntaxError], place: int) -> list[ast.stmt]:
+    """The statements of the cells before a place."""
     before = [tree for tree in trees[:place] if not isinstance(tree, SyntaxError)]
-    statements = [statement for tree in before for statement in tree.body] + body
-    return choose(statements, arguments), arguments
+    return [statement for tree in before for statement in tree.body]
 
 
 def parse(source: str) -> ast.Module | SyntaxError:
@@ -268,6 +314,7 @@ def parse(source: str) -> ast.Module | SyntaxError:
     from IPython.core.inputtransformer2 import TransformerManager
 
     try:
+        source = OF_A_LINE.sub(r"\1", OF_A_CELL.sub("", source))
         return ast.parse(TransformerManager().transform_cell(source))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return error if isinstance(error, SyntaxError) else SyntaxError(str(error))
@@ -278,7 +325,7 @@ def find_calls(tree: ast.Module, check: str) -> Iterator[tuple[int, list[ast.exp
     for number, statement in enumerate(tree.body):
         for node in ast.walk(statement):
             if isinstance(node, ast.Call) and is_check(node.func, check):
-                yield number, node.args
+                yield number, node.args + [keyword.value for keyword in node.keywords]
 
 
 def is_check(function: ast.expr, check: str) -> bool:
@@ -288,9 +335,12 @@ def is_check(function: ast.expr, check: str) -> bool:
 def choose(statements: list[ast.stmt], arguments: list[ast.expr]) -> list[ast.stmt]:
     """Those of the statements, in their order, on which the arguments depend."""
     inside = {}  # of a function or a class the names that its body needs
+    changes = {}  # and those whose objects it may change
     for statement in statements:
         if isinstance(statement, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
-            inside.setdefault(statement.name, set()).update(read_names(statement)[1])
+            needs = read_names(statement)[1]
+            inside.setdefault(statement.name, set()).update(needs)
+            changes.setdefault(statement.name, set()).update(needs & find_changed_inside(statement))
 
     def close(names: set[str]) -> set[str]:
         while more := set().union(*(inside.get(name, ()) for name in names)) - names:
@@ -307,7 +357,8 @@ def choose(statements: list[ast.stmt], arguments: list[ast.expr]) -> list[ast.st
     chosen = []
     for statement in reversed(statements):
         bound, used = read_names(statement)
-        changed = find_changed(statement) - imported
+        changed = find_changed(statement) | find_changed_by_calls(statement, changes)
+        changed -= imported
         if "*" in bound or needed & (bound | changed):
             chosen.append(statement)
             if is_plain(statement):  # what was bound before is not needed any more
@@ -322,9 +373,13 @@ def is_plain(statement: ast.stmt) -> bool:
     return isinstance(statement, plain)
 
 
+def is_star(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*"
+
+
 def read_names(node: ast.AST) -> tuple[set[str], set[str]]:
     """(the names that a statement binds, those that it takes from outside)."""
-    if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
+    if is_star(node):
         return {"*"}, set()
     with suppress(SyntaxError):  # such as `await` or `return` outside a function
         table = symtable.symtable(ast.unparse(node), "cell", "exec")
@@ -366,4 +421,27 @@ def find_changed(statement: ast.stmt) -> set[str]:
             target = target.func if isinstance(target, ast.Call) else target.value
         if isinstance(target, ast.Name):
             found.add(target.id)
+    return found
+
+
+def find_changed_inside(statement: ast.FunctionDef | ast.ClassDef) -> set[str]:
+    """The names whose objects a function's body may change, or that it binds for all."""
+    declared = [each.names for each in ast.walk(statement) if isinstance(each, ast.Global)]
+    return set().union(*declared, *map(find_changed, statement.body))
+
+
+def find_changed_by_calls(statement: ast.stmt, changes: dict[str, set[str]]) -> set[str]:
+    """What calls that keep no value may change: an argument, or what the function's body does.
+
+    changes: of the notebook's own functions, which alone are looked at
+    """
+    found = set()
+    if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+        return found
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            call = node.value
+            if isinstance(call.func, ast.Name) and call.func.id in changes:
+                given = [*call.args, *(keyword.value for keyword in call.keywords)]
+                found |= changes[call.func.id].union(n.id for n in given if isinstance(n, ast.Name))
     return found

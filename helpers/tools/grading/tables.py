@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
@@ -28,7 +29,10 @@ def write_grades(folder: Path, graded: list[dict], exercises: list[Exercise], gu
     table = pd.DataFrame(rows)  # spreadsheets know the letters of names by the mark in front
     replace_file(
         folder / "grades.csv",
-        lambda part: table.to_csv(part, index=False, encoding="utf-8-sig"),
+        # Texts in quotes: a name stays one cell where a spreadsheet takes ";" to part them.
+        lambda part: table.to_csv(
+            part, index=False, encoding="utf-8-sig", quoting=csv.QUOTE_NONNUMERIC
+        ),
     )
     page = make_page(folder.name.removesuffix("-grades"), graded, exercises, guarded)
     replace_file(folder / "grades.html", lambda part: part.write_text(page, encoding="utf-8"))
