@@ -189,7 +189,7 @@ def accumulated(student):
 
 
 def chosen_rate(student):
-    """Exercise 05.4: a tenth of the rate at which the smoothed losses are least."""
+    """Exercise 05.4: rates (N,) and their losses (N,) -> the learning rate to train with."""
 
     def right(rates, losses, width=5, shift=2, part=0.1):
         smooth = np.convolve(losses, np.ones(width) / width, "valid")
