@@ -65,7 +65,7 @@ def weighted_loss(student):
 
 
 def no_better_than_guessing(student):
-    """Exercise 05.2: the names of categories whose loss (nats) is not below ln(size)."""
+    """Exercise 05.2: the names of categories whose loss (nats) is not below guessing."""
 
     def right(losses, sizes, log=math.log):
         return [name for name, loss in losses.items() if loss >= log(sizes[name])]
