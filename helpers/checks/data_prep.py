@@ -1,5 +1,6 @@
 """The checks of notebook 01_data_prep."""
 
+import math
 from collections import Counter
 from functools import partial
 from itertools import product
@@ -18,6 +19,11 @@ def vocabulary_of(student):
         frequent = [name for name, n in counted if n >= min_count and (name or blank)]
         return {name: i for i, name in enumerate(order(frequent[:most]), first)}
 
+    def first_seen(names, most, min_count):
+        frequent = right(names, len(names), min_count)
+        kept = [name for name in dict.fromkeys(names) if name in frequent][:most]
+        return {name: i for i, name in enumerate(sorted(kept), 1)}
+
     def cut_last(names, most, min_count):
         whole = right(names, len(names), min_count)
         return dict(list(whole.items())[:most])
@@ -30,7 +36,15 @@ def vocabulary_of(student):
         return right(names, most, min_count + 1)
 
     sites = ["yard", "gate", "yard", "", "dock", "gate", "yard", "", "", ""]
-    cases = [(sites, 9, 1), (sites, 9, 2), (sites, 1, 1), (["b", "a", "b"], 9, 1), ([], 3, 1)]
+    last_wins = ["a", "b", "b"]  # the most frequent is neither the first nor the alphabet's first
+    cases = [
+        (sites, 9, 1),
+        (sites, 9, 2),
+        (sites, 1, 1),
+        (["b", "a", "b"], 9, 1),
+        ([], 3, 1),
+        (last_wins, 1, 1),
+    ]
     from_zero = partial(right, first=0)
     with_blank = partial(right, blank=True)
     by_count = partial(right, order=list)
@@ -38,6 +52,7 @@ def vocabulary_of(student):
         "0 stays free for what is unknown, so integers count from 1.": from_zero,
         "A blank is no name; it gets no integer.": with_blank,
         "They are in the order of their counts; the alphabet's is asked for.": by_count,
+        "The most frequent are to be kept, not those that come first.": first_seen,
         "Cut by frequency first, then sort.": cut_last,
         "Leave blanks out before counting.": blank_takes_a_place,
         "A name that is seen min_count times is frequent enough.": one_more_needed,
@@ -58,11 +73,14 @@ def judge_to_integer(student) -> str:
 
     mistakes = {
         "int cuts off; the nearest quarter hour is asked for.": partial(right, whole=int),
+        "The nearest quarter hour is asked for, not the next above.": partial(
+            right, whole=math.ceil
+        ),
         "0 means blank, so no hours at all are 1, not 0.": partial(right, shift=0),
         "The category has 100 values, 0 to 99.": partial(right, most=10**9),
         "That is one too many: 99 is the last value.": partial(right, most=100),
     }
-    return verdict(student, right, [0.0, 6.75, 7.2, None, 40.0], mistakes)
+    return verdict(student, right, [0.0, 6.75, 7.2, 7.1, None, 40.0], mistakes)
 
 
 def judge_to_hours(student) -> str:
@@ -139,14 +157,14 @@ def mended(student):
 
     shift_of = ["recipient", "reference_time"]
 
-    def right(raw, shift=shift_of, fill=pd.Series.ffill, mean=mean_so_far):
+    def right(raw, shift=shift_of, fill=pd.Series.ffill, site="location", mean=mean_so_far):
         hours = "hours_worked"
         punched_in = raw["event_type"] == "punch_in"
         return pd.DataFrame(
             {
                 "shifts_so_far": punched_in.groupby(raw["recipient"]).cumsum(),
                 "hours_of_shift": raw.groupby(shift)[hours].transform(fill),
-                "hours_at_site": raw.groupby("location")[hours].transform(mean),
+                "hours_at_site": raw.groupby(site)[hours].transform(mean),
                 "last_hours": raw.groupby("recipient")[hours].ffill(),
             }
         )
@@ -161,7 +179,16 @@ def mended(student):
             "hours_worked": [nan, 6, nan, nan, 8, nan, nan, 5, nan],
         }
     )
-    cases = [(three[:3],), (three[:6],), (three,)]
+    together = pd.DataFrame(  # two employees at two sites, at the same time
+        {
+            "event_type": ["punch_in", "punch_in", "break_end", "break_start", "break_end"],
+            "recipient": ["E1", "E2", "E1", "E2", "E2"],
+            "reference_time": 1,
+            "location": ["gate", "yard", "gate", "yard", "yard"],
+            "hours_worked": [nan, nan, 6, nan, 8],
+        }
+    )
+    cases = [(three[:3],), (three[:6],), (three,), (together,)]
     fills = {
         "'hours_of_shift' still looks ahead.": {"fill": "max"},
         "bfill fills from later rows: that is the leak itself.": {"fill": pd.Series.bfill},
@@ -182,6 +209,15 @@ def mended(student):
         "it should be blank until they are told."
     )
     mistakes[into_the_next] = partial(right, shift=["recipient"])
+    of_another = (
+        "'hours_of_shift' takes the hours of another employee, whose shift begins at the same time."
+    )
+    mistakes[of_another] = partial(right, shift=["reference_time"])
+    of_all_sites = "'hours_at_site' is the mean over all sites; each site has a mean of its own."
+    mistakes[of_all_sites] = partial(right, site=lambda row: "all")
+    mistakes[f"{of_another} {of_all_sites}"] = partial(
+        right, shift=["reference_time"], site=lambda row: "all"
+    )
     line = verdict(student, right, cases, mistakes)
     if line.endswith("'hours_of_shift' still looks ahead. 'hours_at_site' still looks ahead."):
         # Nothing is mended yet, and to find what is to be mended is the exercise.

@@ -72,6 +72,9 @@ def next_event(student, run):
     def last_step(origin):
         return to_names(most_likely(origin, step=-1))
 
+    def in_lists(origin):
+        return [[name] for name in right(origin)]
+
     def first_from(share):
         return windows.origins[int(share * len(windows)) :].tolist()
 
@@ -81,6 +84,7 @@ def next_event(student, run):
     mistakes = {
         "That is what truly happened; the model's most likely event is asked for.": happened,
         "That is the last step of the horizon; the next event is the first.": last_step,
+        "`column` gives a list; its first entry, `[0]`, is the name.": in_lists,
         "Those are integers; `column` makes names of them.": most_likely,
         "Kind first, then site.": lambda origin: right(origin)[::-1],
     }
@@ -105,6 +109,8 @@ def best_share(student):
     never_back = partial(right, back=0)
     always_back = partial(right, back=1)
     never_by_lot = partial(right, stray=0)
+    only_unchanged = partial(right, back=0, stray=0)
+    all_strays = partial(right, stray=0.1)
     by_the_day = partial(right, change=0.05)
     mistakes = {
         "A habit that has changed may change back, which is missing.": never_back,
@@ -112,6 +118,10 @@ def best_share(student):
         "A punch in may also stray to your minute by lot, when the habit is another one.": (
             never_by_lot
         ),
+        "That counts the habits that never changed. A changed one may come back, "
+        "and a punch in may stray to your minute by lot.": only_unchanged,
+        "Another habit's punch in strays one time in ten, to one of three minutes: "
+        "a third of the tenth is at yours.": all_strays,
         "That is the probability that the habit is the same; "
         "a punch in follows it nine times in ten.": habit_alone,
         "0.05 is the rate of a day; in an hour it is 0.05 / 24.": by_the_day,

@@ -8,6 +8,7 @@ from torch import nn
 
 from helpers.checks.verdicts import compare
 from helpers.model import attend
+from helpers.schema import WORKPLACE
 
 
 def weights_of(student):
@@ -62,9 +63,14 @@ def shown_by(student):
     }
     mistakes = {"A dictionary from the numbers 1 to 5 to names of streams is asked for.": student}
     if isinstance(student, dict) and student.keys() == right.keys():
+        streams = list(WORKPLACE.streams)
+        unknown = [name for name in student.values() if name not in [*streams, "any"]]
         wrong = [n for n in right if student[n] != right[n]]
         # One at a time: whatever else is wrong, the first wrong habit gets its hint.
         mistakes = {f"Think again about number {n}: {hints[n]}": student for n in wrong[:1]}
+        if unknown:
+            names = f'{", ".join(streams)}, or "any"'
+            mistakes = {f"{unknown[0]!r} is no stream's name; they are {names}.": student}
     compare(student, right, mistakes=mistakes)
 
 
@@ -146,30 +152,44 @@ class CountingLinear(nn.Linear):
         return super().forward(x)
 
 
+def make_layer(d, num_heads):
+    """The parts of an encoder layer, with norms that differ as those of a trained one do."""
+    layer = SimpleNamespace(
+        num_heads=num_heads,
+        norm1=nn.LayerNorm(d),
+        norm2=nn.LayerNorm(d),
+        query=CountingLinear(d, d),
+        out=CountingLinear(d, d),
+        key_value=nn.Linear(d, 2 * d),
+        wide=CountingLinear(d, 4 * d),
+        narrow=CountingLinear(4 * d, d),
+    )
+    for parameter in (*layer.norm1.parameters(), *layer.norm2.parameters()):
+        nn.init.normal_(parameter)
+    return layer
+
+
 def last_row(student):
     """Exercise 02.5: an encoder layer's vector at the last place: x (B, T, d) -> (B, d)."""
 
-    def make_layer(d, num_heads):
-        return SimpleNamespace(
-            num_heads=num_heads,
-            norm1=nn.LayerNorm(d),
-            norm2=nn.LayerNorm(d),
-            query=CountingLinear(d, d),
-            out=CountingLinear(d, d),
-            key_value=nn.Linear(d, 2 * d),
-            wide=CountingLinear(d, 4 * d),
-            narrow=CountingLinear(4 * d, d),
-        )
-
-    def right(layer, x, known, keep_first=True, keep_second=True):
+    def right(layer, x, known, keep_first=True, keep_second=True, norm_query=True):
         normed = layer.norm1(x)
         x = x[:, -1:]  # (B, 1, d)
         k, v = layer.key_value(normed).chunk(2, -1)
-        query = layer.query(normed[:, -1:])
+        query = layer.query(normed[:, -1:] if norm_query else x)
         mixed = attend(query, k, v, layer.num_heads, attn_mask=known[:, None, None])
         x = keep_first * x + layer.out(mixed)
         added = layer.narrow(layer.wide(layer.norm2(x)).relu())
         return (keep_second * x + added)[:, 0]
+
+    def with_norms(first, second):
+        def answer(layer, x, known):
+            parts = vars(layer)
+            norms = {"norm1": parts.get(first, nn.Identity())}
+            norms["norm2"] = parts.get(second, nn.Identity())
+            return right(SimpleNamespace(**parts | norms), x, known)
+
+        return answer
 
     def unmasked(layer, x, known):
         return right(layer, x, torch.ones_like(known))
@@ -196,7 +216,18 @@ def last_row(student):
         ]
     first_sum = partial(right, keep_first=False)
     second_sum = partial(right, keep_second=False)
+    query_of_x = partial(right, norm_query=False)
     mistakes = {
+        "`norm1` and `norm2` have changed places.": with_norms("norm2", "norm1"),
+        "`norm1` is used twice; `norm2` belongs before the feed-forward.": (
+            with_norms("norm1", "norm1")
+        ),
+        "`norm2` is used twice; `norm1` belongs before the attention.": (
+            with_norms("norm2", "norm2")
+        ),
+        "`norm2` is missing: the feed-forward works on the normed vector.": with_norms("norm1", ""),
+        "`norm1` is missing: attention works on the normed vectors.": with_norms("", "norm2"),
+        "The query is of `x` as it came; it is of the normed vector, as the keys are.": query_of_x,
         "The mask is missing: padded places get weight.": unmasked,
         "What was there before is missing: x plus what attention adds.": first_sum,
         "What was there before is missing: x plus what the feed-forward adds.": second_sum,

@@ -65,7 +65,7 @@ def weighted_loss(student):
 
 
 def no_better_than_guessing(student):
-    """Exercise 05.2: the names of categories whose loss (nats) is not below ln(size)."""
+    """Exercise 05.2: the names of categories whose loss (nats) is not below guessing."""
 
     def right(losses, sizes, log=math.log):
         return [name for name, loss in losses.items() if loss >= log(sizes[name])]
@@ -189,7 +189,7 @@ def accumulated(student):
 
 
 def chosen_rate(student):
-    """Exercise 05.4: a tenth of the rate at which the smoothed losses are least."""
+    """Exercise 05.4: rates (N,) and their losses (N,) -> the learning rate to train with."""
 
     def right(rates, losses, width=5, shift=2, part=0.1):
         smooth = np.convolve(losses, np.ones(width) / width, "valid")

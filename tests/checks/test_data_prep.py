@@ -32,12 +32,18 @@ def one_more_needed(names, most, min_count):
     return vocabulary_of(names, most, min_count + 1)
 
 
+def first_seen(names, most, min_count):
+    kept = [name for name in dict.fromkeys(names) if name and names.count(name) >= min_count]
+    return {name: i for i, name in enumerate(sorted(kept[:most]), 1)}
+
+
 @pytest.mark.parametrize(
     "student, words",
     [
-        (vocabulary_of, "Right: all 5 cases agree."),
+        (vocabulary_of, "Right: all 6 cases agree."),
         (NOTEBOOK.stub("vocabulary_of"), UNWRITTEN),
         (from_zero, "integers count from 1"),
+        (first_seen, "The most frequent are to be kept, not those that come first."),
         (cut_last, "Cut by frequency first"),
         (blank_takes_a_place, "Leave blanks out before"),
         (lambda *case: {"": 1, "dock": 2, "gate": 3, "yard": 4}, "A blank is no name"),
@@ -61,6 +67,10 @@ def cut_off(hours):
     return int(hours / 0.25) + 1
 
 
+def next_above(hours):
+    return 0 if hours is None else min(int(-(-hours // 0.25)) + 1, 99)
+
+
 def blank_or(most):
     return lambda hours: 0 if hours is None else min(round(hours / 0.25) + 1, most)
 
@@ -73,6 +83,8 @@ def blank_or(most):
         (to_integer, NOTEBOOK.stub("to_hours"), UNWRITTEN),
         (never_blank, to_hours, "0 means blank, so no hours"),
         (cut_off, to_hours, "int cuts off"),
+        (next_above, to_hours, "with hours = 7.1 "),
+        (next_above, to_hours, "not the next above"),
         (blank_or(most=1000), to_hours, "100 values"),
         (blank_or(most=100), to_hours, "99 is the last value"),
         (to_integer, lambda integer: integer * 0.25, "undone first"),
@@ -158,20 +170,25 @@ def before(told):
     return so_far(told.shift())
 
 
-def mend(raw, shift=("recipient", "reference_time"), fill="ffill", mean=so_far):
+def mend(raw, shift=("recipient", "reference_time"), fill="ffill", site="location", mean=so_far):
     of_shift = raw.groupby(list(shift))["hours_worked"].transform(fill)
-    at_site = raw.groupby("location")["hours_worked"].transform(mean)
+    at_site = raw.groupby(site)["hours_worked"].transform(mean)
     return features(raw).assign(hours_of_shift=of_shift, hours_at_site=at_site)
 
 
+def everywhere(row):
+    return "one group for all rows"
+
+
+SAME_TIME_ALL_SITES = "begins at the same time. 'hours_at_site' is the mean over all sites"
 SITE_AHEAD = "'hours_at_site' still looks ahead."
 
 
 @pytest.mark.parametrize(
     "student, words",
     [
-        (mended, "Right: all 3 cases agree."),
-        (mend, "Right: all 3 cases agree."),
+        (mended, "Right: all 4 cases agree."),
+        (mend, "Right: all 4 cases agree."),
         (NOTEBOOK.stub("mended"), UNWRITTEN),
         (partial(mend, mean="mean"), "with raw = DataFrame"),
         (partial(mend, fill="cummax", mean="mean"), f"carry them forward. {SITE_AHEAD}"),
@@ -180,6 +197,9 @@ SITE_AHEAD = "'hours_at_site' still looks ahead."
         (partial(mend, fill="cummax"), "carry them forward"),
         (partial(mend, fill="bfill"), "bfill fills from later rows"),
         (partial(mend, shift=["recipient"]), "into the next"),
+        (partial(mend, shift=["reference_time"]), "takes the hours of another employee"),
+        (partial(mend, site=everywhere), "the mean over all sites"),
+        (partial(mend, shift=["reference_time"], site=everywhere), SAME_TIME_ALL_SITES),
         (partial(mend, mean=before), "it belongs to the mean so far"),
     ],
 )

@@ -74,6 +74,10 @@ def look_at_the_truth(run, origin):
         (lambda run, origin: (..., ...), "Not done yet: your function still has a `...`"),
         (look_at_the_truth, "That is what truly happened"),
         (lambda run, origin: to_names(run, look(run, origin, -1)), "last step of the horizon"),
+        (
+            lambda run, origin: [[name] for name in to_names(run, look(run, origin))],
+            "its first entry",
+        ),
         (look, "Those are integers"),
         (lambda run, origin: to_names(run, look(run, origin))[::-1], "Kind first"),
     ],
@@ -107,6 +111,8 @@ def by_matrix(hours, change=0.05 / 24, back=1 / 3, stray=0.1 / 3):
         (partial(by_matrix, back=1), "one of three cases"),
         (partial(by_matrix, stray=0), "stray to your minute"),
         (lambda hours: (by_matrix(hours) * 3 - 0.1) / 2.6, "nine times in ten"),
+        (lambda hours: 0.9 * (1 - 0.05 / 24) ** hours, "counts the habits that never changed"),
+        (partial(by_matrix, stray=0.1), "a third of the tenth"),
         (partial(by_matrix, change=0.05), "0.05 is the rate of a day"),
     ],
 )

@@ -1,6 +1,7 @@
 """The checks of notebook 02: what each says of the notebook's own answer, and of wrong ones."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -54,6 +55,11 @@ NO_DICTIONARY = "A dictionary from the numbers 1 to 5 to names of streams is ask
         (..., "Not done yet: your answer is still missing."),
         (list(shown_by.values()), NO_DICTIONARY),
         ({n: stream for n, stream in shown_by.items() if n < 5}, NO_DICTIONARY),
+        (
+            shown_by | {3: "actor", 5: "Actor"},
+            "right. 'actor' is no stream's name; they are EventType",
+        ),
+        (shown_by | {2: ["Recipient"]}, "['Recipient'] is no stream's name"),
         (shown_by | {1: "Recipient"}, f"{AGAIN} 1: whose habit is it?"),
         (shown_by | {2: "any"}, f"{AGAIN} 2: whose shifts are all planned alike?"),
         (shown_by | {3: "Location"}, f"{AGAIN} 3: the habit is not the site's: "),
@@ -149,6 +155,23 @@ def all_rows(layer, x, known):
     return (x + layer.narrow(layer.wide(layer.norm2(x)).relu()))[:, -1]
 
 
+def with_parts(**names):
+    """The right answer with parts of the layer in other places; a part of no name does nothing."""
+
+    def answer(layer, x, known):
+        parts = {part: getattr(layer, name, torch.nn.Identity()) for part, name in names.items()}
+        return last_row(SimpleNamespace(**vars(layer) | parts), x, known)
+
+    return answer
+
+
+def query_of_x(layer, x, known):
+    normed, x = layer.norm1(x), x[:, -1:]
+    k, v = layer.key_value(normed).chunk(2, -1)
+    x = x + layer.out(attend(layer.query(x), k, v, layer.num_heads, attn_mask=known[:, None, None]))
+    return (x + layer.narrow(layer.wide(layer.norm2(x)).relu()))[:, 0]
+
+
 def alone(layer, x, known):
     return last_row(layer, x[:, -1:], known[:, -1:])
 
@@ -164,6 +187,12 @@ def axis_left(*case):
         (NOTEBOOK.stub("last_row"), UNWRITTEN),
         (lambda layer, x, known: layer(x, known)[:, -1], "not callable"),
         (lambda layer, x, known: last_row(layer, x, known | True), "The mask is missing"),
+        (with_parts(norm1="norm2", norm2="norm1"), "have changed places"),
+        (with_parts(norm2="norm1"), "`norm1` is used twice"),
+        (with_parts(norm1="norm2"), "`norm2` is used twice"),
+        (with_parts(norm2=""), "`norm2` is missing"),
+        (with_parts(norm1=""), "`norm1` is missing"),
+        (query_of_x, "The query is of `x` as it came"),
         (axis_left, "axis of length one"),
         (all_rows, "the values are right. That computes all places; only the last is needed."),
         (alone, "The last place looked at itself alone"),

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from helpers.checks import category_losses, last_vector, training, training_report
-from helpers.checks.stream_encoders import CountingLinear
+from helpers.checks.stream_encoders import make_layer
 from helpers.events import TEST
 from helpers.support.files import DATA
 from helpers.training import Trainer, finished_run
@@ -163,17 +163,7 @@ def stream_linear(rng):
 def last_row(rng):
     heads, batch, events = int(rng.integers(1, 4)), int(rng.integers(1, 4)), int(rng.integers(3, 7))
     d = heads * int(rng.integers(2, 5))
-    layer = SimpleNamespace(
-        num_heads=heads,
-        norm1=nn.LayerNorm(d),
-        norm2=nn.LayerNorm(d),
-        query=CountingLinear(d, d),
-        out=CountingLinear(d, d),
-        key_value=nn.Linear(d, 2 * d),
-        wide=CountingLinear(d, 4 * d),
-        narrow=CountingLinear(4 * d, d),
-    )
-    return layer, torch.randn(batch, events, d), draw_known(rng, batch, events)
+    return make_layer(d, heads), torch.randn(batch, events, d), draw_known(rng, batch, events)
 
 
 def draw_known(rng, *shape):
