@@ -162,7 +162,8 @@ def read_cell(source: str, lesson: Lesson, section: str, exercise: Exercise | No
         lesson.quiz.append(Question(question[1], FOLDED.findall(source)))
     elif PREDICT in source:
         question = source.split(PREDICT)[1].split("\n\n")[0]
-        lesson.predictions.append(Prediction(lesson.sections[-1], question))
+        section = [FIRST_SECTION, *lesson.sections][-1]  # of an exercise, the one that it stands in
+        lesson.predictions.append(Prediction(section, question))
     else:
         folded = FOLDED.findall(source)
         answers = [text for summary, text in folded if not summary.startswith("Hint")]
