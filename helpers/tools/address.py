@@ -13,6 +13,7 @@ from pathlib import Path
 
 from helpers.support.files import ROOT
 
+NOBODY_S = "OWNER/REPOSITORY"  # until an owner says their own
 NAME = re.compile(r"[\w.-]+/[\w.-]+")
 KEPT = re.compile(r'(?m)^Repository = "https://github\.com/([^"]+)"$')
 

@@ -79,9 +79,12 @@ def describe_error(error: Exception) -> str:
     return text.splitlines()[0]
 
 
-def write_student_edition(path: Path, folder: Path) -> None:
-    """Writes a notebook as a student gets it: no solution, no note to the teacher, no output."""
-    notebook = read_without(path, tags={"solution"}, slide_types={"notes"})
+def write_student_edition(path: Path, folder: Path, without: set[str]) -> None:
+    """Writes a notebook as a student gets it: no note to the teacher, no output.
+
+    Cells with one of the tags ``without`` are left out, solutions above all.
+    """
+    notebook = read_without(path, tags=without, slide_types={"notes"})
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # the times of a run
         if cell.cell_type == "code":

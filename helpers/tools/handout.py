@@ -20,6 +20,7 @@ from jinja2 import StrictUndefined, Template
 
 from helpers.checks.packed import PACKED, pack
 from helpers.support.files import ROOT
+from helpers.tools.address import NOBODY_S, find_address
 from helpers.tools.course import NOTEBOOKS, write_student_edition
 
 ZIP = ROOT / "build" / "handout.zip"
@@ -113,10 +114,14 @@ def write_readme() -> str:
 
 
 def make_notebooks() -> dict[str, bytes]:
-    """The student edition of each notebook."""
+    """The student edition of each notebook.
+
+    While nobody has said the repository's address, no first cell leads Colab there.
+    """
+    without = {"solution"} | ({"colab"} if find_address() == NOBODY_S else set())
     with TemporaryDirectory() as folder:
         for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")):
-            write_student_edition(path, Path(folder))
+            write_student_edition(path, Path(folder), without)
         made = sorted(Path(folder).iterdir())
         return {f"notebooks/{path.name}": path.read_bytes() for path in made}
 

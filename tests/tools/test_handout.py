@@ -144,6 +144,13 @@ def test_notebooks_lack_solutions_notes_and_outputs(files):
             assert not each.get("outputs") and each.get("execution_count") is None
 
 
+@pytest.mark.parametrize("address, leads", [("OWNER/REPOSITORY", False), ("a/course", True)])
+def test_colab_is_led_to_a_repository_once_there_is_one(monkeypatch, address, leads):
+    monkeypatch.setattr(handout, "find_address", lambda: address)
+    notebook = handout.make_notebooks()["notebooks/00_start_here.ipynb"].decode()
+    assert ("google.colab" in notebook) == leads
+
+
 def test_links_lead_to_files_of_the_zip(files):
     texts = {f"notebooks/{name}": files[f"notebooks/{name}"].decode() for name in NAMES}
     texts["README.md"] = files["README.md"].decode()
