@@ -462,7 +462,7 @@ def decks(tmp_path_factory):
 
 
 @needs_chromium
-def test_a_slide_shrinks_when_what_comes_next_needs_room_and_not_before(decks):
+def test_a_slide_shrinks_when_what_comes_next_needs_room_and_not_before(decks, page):
     picture = io.BytesIO()
     Image.new("RGB", (1300, 900), "white").save(picture, "PNG")
     figure = new_output(
@@ -479,7 +479,9 @@ def test_a_slide_shrinks_when_what_comes_next_needs_room_and_not_before(decks):
         cell.metadata["slideshow"] = {"slide_type": kind}
     nbformat.write(new_notebook(cells=cells), decks / "00_two.ipynb")
     course.write_slides(decks / "00_two.ipynb", decks)
-    with chromium_page(1280, 720) as page:
+    usual = page.viewport_size
+    page.set_viewport_size({"width": 1280, "height": 720})
+    try:
         page.goto((decks / "00_two.html").as_uri())
         page.wait_for_function("window.Reveal && Reveal.isReady()")
 
@@ -501,6 +503,8 @@ def test_a_slide_shrinks_when_what_comes_next_needs_room_and_not_before(decks):
         page.evaluate("Reveal.nextFragment()")
         assert zoom() == 0.75  # and no smaller: the slide scrolls, to what came last
         expect(page.locator(".fragment.visible p").last).to_be_in_viewport(ratio=1)
+    finally:
+        page.set_viewport_size(usual)
 
 
 def code_shown() -> str:
