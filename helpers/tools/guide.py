@@ -2,10 +2,11 @@
 
 python -m helpers.tools.guide
 
-Minutes, questions, objectives, notes to the teacher, the answers that follow an exercise and the
-quiz are read from the notebooks, and what an exercise's check says of a common wrong answer from
-the check, so that none of these can go stale. What only a person can write, a plan for each lesson,
-what to ask back and the calendars, stands in guide.toml, and the page around it in guide.md.j2.
+Minutes, questions, objectives, notes to the teacher, predictions, tasks with their answers, quizzes
+and the glossary are read from the notebooks, and what an exercise's check says of a common wrong
+answer from the check, so that none of these can go stale. What only a person can write, a plan for
+each lesson, what to ask back and the calendars, stands in guide.toml, and the page around it in
+guide.md.j2.
 """
 
 from __future__ import annotations
@@ -36,11 +37,17 @@ EXERCISE = re.compile(r"### Exercise (\S+) · (.+)\n+\*Difficulty: (\d) of 5 · 
 CHECK = re.compile(r"checks\.(\w+)\(")
 FOLDED = re.compile(r"<details><summary>(.+?)</summary>\s*(.+?)\s*</details>", re.DOTALL)
 PREDICT = "**Predict before you run.** "
-SENTENCE = re.compile(r".+?[.?!](?= |$)")
-QUIZ = re.compile(r"\*\*Question \d\.\*\* (.+)")
+SENTENCE_ENDS = re.compile(r"(?<=[.?!])\s+(?=[A-Z`*$])")
+THEN = re.compile(r"(?<=[.?!$])\s+(?=Then )")  # "Then think: ...?"
+ASKS = re.compile(r"(?<=[.?!])\s+(?=(?:[A-Z][^.?!]*\?\s*)+$)")
+QUIZ = re.compile(r"\*\*Question \d\.\*\* (.+?)\s*(?=<details>)", re.DOTALL)
+WORD = re.compile(r"^\| \*\*(.+)\*\* \| (.+) \|$", re.MULTILINE)
+LINE = re.compile(r"^- the \*\*(.+)\*\*[,:] (.+)[;.]$", re.MULTILINE)
 NOTE = "**For the teacher.** "
 FIRST_SECTION = "At the beginning"  # where a note is that comes before any heading
-SHORT_ANSWER = 6  # words
+TASK_WORDS = 60  # a longer task is cut after the sentence that reaches this number
+BREAK, NOON = 10, 60  # minutes, after each hour and on a long day
+HALF_A_DAY = 240  # minutes; a day that is longer has a noon
 WORDS_OF_A_SENTENCE = 4  # a string of fewer words in a check is a name, not a verdict
 
 
@@ -52,8 +59,32 @@ class Exercise:
     title: str
     difficulty: int
     minutes: int
+    task: str = ""  # what is to be done, shortened
+    ending: str = ""  # the question that it ends with, if an answer follows
     check: str = ""  # the name of its check
-    answers: list[str] = field(default_factory=list)  # to the questions that it ends with
+    answers: list[str] = field(default_factory=list)  # to that question
+
+
+@dataclass
+class Prediction:
+    """A question to vote on before a cell is run."""
+
+    section: str
+    question: str
+    answer: str = ""
+
+
+@dataclass
+class Question:
+    """One question of a quiz; an option is what it says, and why it is right or wrong."""
+
+    text: str
+    options: list[tuple[str, str]]
+
+    @property
+    def right(self) -> str:
+        (right,) = [says for says, why in self.options if why.startswith("Right")]
+        return right
 
 
 @dataclass
@@ -70,8 +101,9 @@ class Lesson:
     practice: int
     exercises: list[Exercise] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)  # (section, what to say there)
-    predictions: list[list[str]] = field(default_factory=list)  # question, how its answer begins
-    quiz: list[tuple[str, str]] = field(default_factory=list)  # (question, right answer)
+    sections: list[str] = field(default_factory=list)  # without the exercises
+    predictions: list[Prediction] = field(default_factory=list)
+    quiz: list[Question] = field(default_factory=list)
 
 
 # What the notebooks say
@@ -93,10 +125,15 @@ def read_lesson(path: Path) -> Lesson:
             section, exercise = heading[1], None
         if head := EXERCISE.match(cell.source):
             exercise = Exercise(head[1], head[2], int(head[3]), int(head[4]))
+            exercise.task = cell.source[head.end() :].split("<details>")[0].strip()
             lesson.exercises.append(exercise)
+        elif heading:
+            lesson.sections.append(section)
         if PREDICT in cell.source:
             exercise = None  # the next answer is that of the prediction
         read_cell(cell.source, lesson, section, exercise)
+    for exercise in lesson.exercises:
+        exercise.task, exercise.ending = split_task(exercise.task, bool(exercise.answers))
     return lesson
 
 
@@ -122,24 +159,43 @@ def read_cell(source: str, lesson: Lesson, section: str, exercise: Exercise | No
     if source.startswith(NOTE):
         lesson.notes.append((section, source.removeprefix(NOTE)))
     elif question := QUIZ.search(source):
-        (right,) = [said for said, why in FOLDED.findall(source) if why.startswith("Right")]
-        lesson.quiz.append((question[1], right))
+        lesson.quiz.append(Question(question[1], FOLDED.findall(source)))
     elif PREDICT in source:
         question = source.split(PREDICT)[1].split("\n\n")[0]
-        lesson.predictions.append([question, ""])
+        section = [FIRST_SECTION, *lesson.sections][-1]  # of an exercise, the one that it stands in
+        lesson.predictions.append(Prediction(section, question))
     else:
         folded = FOLDED.findall(source)
         answers = [text for summary, text in folded if not summary.startswith("Hint")]
         if exercise:
             exercise.answers += answers
         elif answers and lesson.predictions:
-            lesson.predictions[-1][1] = begin(answers[0])
+            lesson.predictions[-1].answer = answers[0]
 
 
-def begin(answer: str) -> str:
-    """The sentence that answers; a short one, such as "Neither.", with the next."""
-    first, *others = SENTENCE.findall(answer.split("\n\n")[0])
-    return first if len(first.split()) >= SHORT_ANSWER else first + "".join(others[:1])
+def split_task(task: str, answered: bool) -> tuple[str, str]:
+    """A task, shortened, and the question that it ends with, "" where no answer follows."""
+    end = next(reversed([*THEN.finditer(task)]), None) or ASKS.search(task)
+    if not end or not (answered or task.endswith("?")):
+        return cut(task), ""
+    begins, ending = cut(task[: end.start()]), task[end.end() :]
+    return (begins, ending) if answered else (f"{begins} {ending}", "")
+
+
+def cut(task: str) -> str:
+    """The sentences of a task up to the one that reaches TASK_WORDS; dots say that more follows."""
+    for end in SENTENCE_ENDS.finditer(task):
+        if len(task[: end.start()].split()) >= TASK_WORDS:
+            return task[: end.start()] + " …"
+    return task
+
+
+def read_glossary(path: Path) -> list[tuple[str, str]]:
+    """(word, meaning): the table of words of notebook 00, and the lines that a loss is held to."""
+    texts = [cell.source for cell in nbformat.read(path, as_version=4).cells]
+    lines = [text for text in texts if LINE.search(text)][0]
+    words = [text for text in texts if text.startswith("## The words")][0]
+    return WORD.findall(words) + LINE.findall(lines)
 
 
 # What the checks say
@@ -245,6 +301,21 @@ def list_in_class(lesson: Lesson, plan: list[list]) -> list[Exercise]:
     return [find_exercise(lesson, length) for length, _ in plan if isinstance(length, str)]
 
 
+def find_at_home(lesson: Lesson, sections: list[str]) -> list[int]:
+    """The numbers of the predictions in the sections that a plan leaves for home.
+
+    Raises ValueError if the notebook has no section of such a name.
+    """
+    for section in sections:
+        if section not in lesson.sections:
+            raise ValueError(
+                f"guide.toml, lesson {lesson.number}: no section is called '{section}'; "
+                f"{lesson.sections} are"
+            )
+    predictions = enumerate(lesson.predictions, start=1)
+    return [number for number, each in predictions if each.section in sections]
+
+
 @dataclass
 class Meeting:
     """One meeting of a calendar: its lessons, the minutes of each, and what is left for home."""
@@ -256,6 +327,13 @@ class Meeting:
     def minutes(self) -> int:
         return sum(minutes for _, minutes in self.lessons)
 
+    @property
+    def clock(self) -> str:
+        """From beginning to end: ten minutes' break after each hour, and on a long day a noon."""
+        breaks = BREAK * ((self.minutes - 1) // 60)
+        total = self.minutes + breaks + (NOON if self.minutes > HALF_A_DAY else 0)
+        return f"{total // 60}:{total % 60:02} h"
+
 
 def lay_out(calendar: dict, lessons: dict[str, Lesson], plans: dict[str, list]) -> list[Meeting]:
     """The meetings of a calendar, by the minutes that the notebooks give."""
@@ -263,7 +341,8 @@ def lay_out(calendar: dict, lessons: dict[str, Lesson], plans: dict[str, list]) 
     for numbers in calendar["meetings"]:
         meeting = Meeting([], [])
         for lesson in map(lessons.get, numbers):
-            done = choose_exercises(calendar["exercises"], lesson, plans[lesson.number])
+            which = calendar.get("instead", {}).get(lesson.number, calendar["exercises"])
+            done = choose_exercises(which, lesson, plans[lesson.number])
             minutes = lesson.teach + sum(exercise.minutes for exercise in done)
             meeting.lessons.append((lesson, minutes))
             meeting.homework += [each for each in lesson.exercises if each not in done]
@@ -271,12 +350,22 @@ def lay_out(calendar: dict, lessons: dict[str, Lesson], plans: dict[str, list]) 
     return meetings
 
 
-def choose_exercises(which: str, lesson: Lesson, plan: list[list]) -> list[Exercise]:
-    """The exercises that a calendar has in class: "all", its "plan"'s, or the "first" of these."""
+def choose_exercises(which: str | list, lesson: Lesson, plan: list[list]) -> list[Exercise]:
+    """The exercises in class: "all", the "plan"'s, the "first" of these, or those of a list."""
+    if isinstance(which, list):
+        return [find_exercise(lesson, check) for check in which]
     if which == "all":
         return lesson.exercises
     in_class = list_in_class(lesson, plan)
     return in_class[:1] if which == "first" else in_class
+
+
+def find_worth(calendar: dict, lessons: dict[str, Lesson]) -> list[Exercise]:
+    """The exercises that a calendar names, by their checks, as homework to begin with."""
+    checks = calendar.get("worth", [])
+    return [
+        each for lesson in lessons.values() for each in lesson.exercises if each.check in checks
+    ]
 
 
 # The page
@@ -308,7 +397,7 @@ def write_guide(page: Path = PAGE) -> None:
     )
     text = templates.get_template("guide.md.j2").render(gather())
     renderer = WithFormulas(escape=False, exclude_anchor_links=True)
-    body = MarkdownWithMath(renderer=renderer).render(text)
+    body = MarkdownWithMath(renderer=renderer).render(text).replace("<th>", '<th scope="col">')
     html = templates.get_template("guide.html.j2").render(body=body)
     page.parent.mkdir(parents=True, exist_ok=True)
     page.with_suffix(".md").write_text(text, encoding="utf-8")
@@ -324,7 +413,14 @@ def gather() -> dict:
     return {
         "lessons": lessons,
         "told": told["lessons"],
+        "glossary": read_glossary(sorted(NOTEBOOKS.glob("00_*.ipynb"))[0]),
+        "decks": [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))],
+        "at_home": {
+            number: find_at_home(lessons[number], each["home"])
+            for number, each in told["lessons"].items()
+        },
         "calendars": [(each, lay_out(each, lessons, plans)) for each in told["calendars"]],
+        "worth": {each["name"]: find_worth(each, lessons) for each in told["calendars"]},
         "plans": {number: time_plan(lessons[number], plan) for number, plan in plans.items()},
         "in_class": {
             number: list_in_class(lessons[number], plan) for number, plan in plans.items()

@@ -10,7 +10,7 @@ from test_notebooks import NOTEBOOKS, text, tiny
 
 from helpers.__main__ import COMMANDS
 from helpers.tools import guide
-from helpers.tools.guide import Exercise, Lesson, lay_out, time_plan
+from helpers.tools.guide import Exercise, Lesson, Meeting, Prediction, lay_out, time_plan
 
 MOST_IN_A_DAY = 7 * 60  # minutes of teaching and exercises
 
@@ -73,26 +73,37 @@ def test_a_lesson_is_what_its_notebook_says(tmp_path):
     assert [each.answers for each in read.exercises] == [["Because."], [], []]
     assert [section for section, _ in read.notes] == ["At the beginning"] * 3 + ["Another section"]
     assert read.notes[-1][1] == "Wait."
-    assert read.predictions == [["What is 1 + 1?", "It is 2, as `3 - 1` is."]] * 2
-    assert read.quiz[0] == ("What is more?", "B. Two")
+    assert [(each.question, each.answer) for each in read.predictions] == [
+        ("What is 1 + 1?", "It is 2, as `3 - 1` is.")
+    ] * 2
+    assert read.predictions[0].section == "At the beginning"
+    assert read.sections[0] == "Another section"  # an exercise is none
+    assert (read.quiz[0].text, read.quiz[0].right) == ("What is more?", "B. Two")
+    assert read.quiz[0].options[0] == ("A. One", "No. It is less.")
+
+
+LONG = " ".join(["Many words follow here."] * 20)  # 80 words
 
 
 @pytest.mark.parametrize(
-    "answer, beginning",
+    "task, answered, begins, ending",
     [
-        (
-            "Only the last one, which all the others feed. It is read.",
-            "Only the last one, which all the others feed.",
-        ),
-        (
-            "Neither. The sums are equal at 0.5 nats. So is more.",
-            "Neither. The sums are equal at 0.5 nats.",
-        ),
-        ("Above.\n\nAnother paragraph.", "Above."),
+        ("Add two. Then take one away.", False, "Add two. Then take one away.", ""),
+        ("Add two. Then think: why?", True, "Add two.", "Then think: why?"),
+        ("Add two.\n\nThen think. Is it more?", True, "Add two.", "Then think. Is it more?"),
+        ("Add two. In all, how many are they?", True, "Add two.", "In all, how many are they?"),
+        (LONG, False, " ".join(["Many words follow here."] * 15) + " …", ""),
+        (f"{LONG} Then ask: why?", False, f"{LONG[:359]} … Then ask: why?", ""),
     ],
 )
-def test_an_answer_is_told_by_its_beginning(answer, beginning):
-    assert guide.begin(answer) == beginning
+def test_a_task_is_cut_and_keeps_the_question_that_it_ends_with(task, answered, begins, ending):
+    assert guide.split_task(task, answered) == (begins, ending)
+
+
+def test_the_glossary_has_the_words_and_the_lines_of_notebook_00():
+    words = dict(guide.read_glossary(NOTEBOOKS[0]))
+    assert {"event", "stream", "origin", "habit", "state", "ceiling", "floor"} <= set(words)
+    assert all(len(meaning.split()) > 4 for meaning in words.values())
 
 
 def test_a_notebook_without_minutes_is_refused_by_name(tmp_path):
@@ -171,6 +182,29 @@ def test_a_meeting_adds_up_teaching_and_exercises(lesson, which, minutes, homewo
     assert [each.number for each in meeting.homework] == homework
 
 
+def test_an_exercise_of_a_calendar_s_own_takes_the_place_of_the_plan_s(lesson):
+    calendar = {"exercises": "first", "instead": {"01": ["take"]}, "meetings": [["01"]]}
+    (meeting,) = lay_out(calendar, {"01": lesson}, {"01": [[40, "Open."], ["add", "Alone."]]})
+    assert meeting.minutes == 65
+    assert [each.number for each in meeting.homework] == ["01.1"]
+
+
+@pytest.mark.parametrize(
+    "minutes, clock",
+    [(55, "0:55 h"), (60, "1:00 h"), (61, "1:11 h"), (240, "4:30 h"), (335, "7:25 h")],
+)
+def test_a_meeting_by_the_clock_has_breaks_and_a_noon_on_a_long_day(lesson, minutes, clock):
+    assert Meeting([(lesson, minutes)], []).clock == clock
+
+
+def test_predictions_of_sections_at_home_are_told_by_number(lesson):
+    lesson.sections = ["First", "Second"]
+    lesson.predictions = [Prediction("First", "Why?"), Prediction("Second", "How?")]
+    assert guide.find_at_home(lesson, ["Second"]) == [2]
+    with pytest.raises(ValueError, match="lesson 01: no section is called 'Third'"):
+        guide.find_at_home(lesson, ["Third"])
+
+
 # The guide of the course
 
 
@@ -213,7 +247,30 @@ def test_the_commands_that_the_guide_names_are_there(page):
 def test_each_prediction_has_an_answer(told):
     for lesson in told["lessons"].values():
         assert len(lesson.predictions) >= 2, lesson.number
-        assert all("?" in asked and answer for asked, answer in lesson.predictions), lesson.number
+        assert all("?" in each.question for each in lesson.predictions), lesson.number
+        assert all(each.answer for each in lesson.predictions), lesson.number
+
+
+def test_each_exercise_has_its_task_and_each_answer_its_question(told):
+    for lesson in told["lessons"].values():
+        for exercise in lesson.exercises:
+            assert len(exercise.task.split()) >= 10, exercise.number
+            assert bool(exercise.ending) == bool(exercise.answers), exercise.number
+
+
+def test_a_plan_votes_on_the_predictions_that_it_does_not_leave_for_home(told):
+    for number, lesson in told["lessons"].items():
+        in_class = len(lesson.predictions) - len(told["at_home"][number])
+        plan = " ".join(step.text for step in told["plans"][number])
+        assert len(re.findall("[Vv]ote", plan)) == in_class >= 2, number
+
+
+def test_homework_that_a_calendar_commends_is_homework_in_it(told):
+    for calendar, meetings in told["calendars"]:
+        homework = [each for meeting in meetings for each in meeting.homework]
+        worth = told["worth"][calendar["name"]]
+        assert len(worth) == len(calendar.get("worth", [])), calendar["name"]
+        assert all(each in homework for each in worth), calendar["name"]
 
 
 def test_each_exercise_has_three_common_answers_with_what_to_ask_back(told):
@@ -241,6 +298,19 @@ def test_the_page_has_all_of_it_and_needs_no_network(page, told):
     assert {link["href"][1:] for link in soup.select("a[href^='#']")} <= ids
     assert "{{" not in html and "**" not in soup.get_text()
     assert "<math" in html and "$" not in soup.get_text()
+    assert all(each.get("scope") == "col" for each in soup.select("th"))
+    assert len(soup.select(".lesson h2 a[href='#top']")) == len(NOTEBOOKS)
+    exercises = [each for lesson in told["lessons"].values() for each in lesson.exercises]
+    assert [len(each.select("tbody")) for each in soup.select(".exercise")] == [1] * len(exercises)
+
+
+def test_folded_answers_and_the_explanations_of_a_quiz_are_on_the_page_as_a_whole(page, told):
+    shown = " ".join(page.with_suffix(".md").read_text(encoding="utf-8").split())
+    for lesson in told["lessons"].values():
+        texts = [each.answer for each in lesson.predictions]
+        texts += [why for question in lesson.quiz for _, why in question.options]
+        texts += [answer for exercise in lesson.exercises for answer in exercise.answers]
+        assert [text for text in texts if " ".join(text.split()) not in shown] == []
 
 
 def test_what_a_notebook_says_to_the_teacher_is_on_the_page(page):
