@@ -80,7 +80,7 @@ ALLOWED = {
     "process.py: subprocess",
     "process.py: cloudpickle",  # written, and read by that process alone
     "student.py: pickle",
-    *(f"student.py: {what} in prepare" for what in ("compile", "exec", "eval")),
+    *(f"student.py: {what} in run" for what in ("compile", "exec", "eval")),
     *(f"confine.py: {what}" for what in ("ctypes", "subprocess")),  # to take them away
     "packed.py: importlib.abc",  # modules of the package itself, packed in a hand-out
     "packed.py: importlib.machinery",
@@ -348,7 +348,7 @@ def answer(
 def test_the_notebooks_ask_for_a_token(lab):
     port, about = lab
     assert len(about["token"]) >= 40 and not about["password"]
-    for path in ("/api/contents", "/api/kernels", "/files/01_data_prep.ipynb"):
+    for path in ("/api/contents", "/api/kernels", "/files/notebooks/01_data_prep.ipynb"):
         with_token = answer(port, path, about["token"])
         assert with_token == (200, f"http://127.0.0.1:{port}{path}")
         for token in (None, "guess", about["token"][:-1]):
