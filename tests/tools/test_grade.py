@@ -16,7 +16,7 @@ import nbformat
 import pytest
 
 from helpers import checks
-from helpers.checks import training_report, verdicts
+from helpers.checks import last_vector, training_report, verdicts
 from helpers.support.errors import InputError
 from helpers.tools import grade
 from helpers.tools.grading import hidden_cases, judge, process, student, tables
@@ -26,6 +26,17 @@ from helpers.tools.grading.hand_ins import collect, name_student
 EXERCISES = list_exercises()
 CELL_OF = {each.check: each.cell for each in EXERCISES}
 STEMS = sorted({each.notebook for each in EXERCISES})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def checks_as_others_know_them():
+    """What a judge adds to the checks is gone when these tests are over."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verdicts, "MORE_CASES", {})
+        patch.setattr(training_report, "PATIENTS", dict(training_report.PATIENTS))
+        patch.setattr(last_vector, "READ", dict(last_vector.READ))
+        yield
+    hidden_cases.draw.cache_clear()
 
 
 # -- the exercises
