@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from helpers.support.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+NOTEBOOKS = ROOT / "notebooks"
 DATA = ROOT / "data"
 STORED = DATA / "runs"  # runs that come with the course, trained to the end
 

@@ -56,7 +56,7 @@ from tqdm.auto import tqdm
 
 from helpers.support.commands import run_command
 from helpers.support.errors import InputError
-from helpers.support.files import ROOT, lock_folder, replace_file
+from helpers.support.files import NOTEBOOKS, ROOT, lock_folder, replace_file
 from helpers.tools.grading.exercises import Exercise, list_exercises
 from helpers.tools.grading.hand_ins import HandIn, collect, hash_name
 from helpers.tools.grading.judge import judge
@@ -151,7 +151,7 @@ def read_seed(path: Path) -> int:
 
 def digest_course() -> str:
     """A text that changes with the course's exercises, checks and tools."""
-    paths = [*(ROOT / "helpers").rglob("*.py")]
+    paths = [*(ROOT / "helpers").rglob("*.py"), *NOTEBOOKS.glob("[0-9]*.ipynb")]
     texts = [path.read_bytes() for path in sorted(paths)]
     return hashlib.sha256(b"\n".join(texts)).hexdigest()
 
