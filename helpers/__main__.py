@@ -32,7 +32,7 @@ PIP = ["-m", "pip", "install", "--disable-pip-version-check"]
 CPU_BUILDS = ["--index-url", "https://download.pytorch.org/whl/cpu", "--retries", "0"]
 
 # Lab's root is the project, so that links from a notebook to data/ open.
-LAB = "jupyter lab --LabApp.default_url=/lab/tree"
+LAB = "jupyter lab --LabApp.default_url=/lab/tree/"  # and the folder that it shows first
 TESTS = "pytest tests -n 2 --dist loadscope"  # two tests at a time
 # What each command says of itself, and what it runs: modules with their arguments.
 COMMANDS = {
@@ -57,7 +57,7 @@ COMMANDS = {
             "pytest tests/test_mutations.py -m long",  # it starts its own processes
         ],
     ),
-    "lab": ("open the notebooks in JupyterLab", [f"{LAB}/notebooks"]),
+    "lab": ("open the notebooks in JupyterLab", [f"{LAB}notebooks"]),
     "handout": (
         "one zip for students, without solutions and answers: build/handout.zip",
         ["helpers.tools.handout"],
@@ -94,7 +94,7 @@ FOR_STUDENTS = {
     ),
     "lab": (
         "open your notebooks, which lie in work, in JupyterLab",
-        ["helpers.tools.work", f"{LAB}/work"],
+        ["helpers.tools.work", f"{LAB}work"],
     ),
     "check": COMMANDS["check"],
     "clean": COMMANDS["clean"],

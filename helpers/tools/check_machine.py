@@ -23,12 +23,11 @@ from nbformat import NotebookNode
 from helpers.schema import WORKPLACE
 from helpers.support.commands import run_command
 from helpers.support.fast import speed_up
-from helpers.support.files import DATA, ROOT
+from helpers.support.files import DATA, NOTEBOOKS
 from helpers.support.readiness import look_at_machine, show_findings
 from helpers.tools.benchmark import draw_batch, make_core, make_step
 from helpers.training import read_config
 
-NOTEBOOKS = ROOT / "notebooks"
 SECONDS = 2  # for each count of threads
 STORED_STEP = 0.014  # seconds, with one thread, on the two cores that ran the stored notebooks
 SPAN = {"iopub.execute_input", "shell.execute_reply"}  # a cell that was broken off lacks the end

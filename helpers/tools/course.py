@@ -19,10 +19,9 @@ from nbconvert import HTMLExporter, SlidesExporter
 from nbformat import NotebookNode
 from tqdm.auto import tqdm
 
-from helpers.support.files import ROOT
+from helpers.support.files import NOTEBOOKS, ROOT
 from helpers.support.wording import show
 
-NOTEBOOKS = ROOT / "notebooks"
 EXECUTED = ROOT / "build" / "notebooks"
 SLIDES = ROOT / "build" / "slides"
 REPORT = ROOT / "build" / "runs" / "working_run" / "report.csv"

@@ -24,10 +24,9 @@ from latex2mathml.converter import convert
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 
-from helpers.support.files import ROOT
+from helpers.support.files import NOTEBOOKS, ROOT
 
 HERE = Path(__file__).parent
-NOTEBOOKS = ROOT / "notebooks"
 CHECKS = ROOT / "helpers" / "checks"
 PAGE = ROOT / "build" / "guide"
 

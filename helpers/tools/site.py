@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import nbformat
 from bs4 import BeautifulSoup, Tag
 from jinja2 import Environment, FileSystemLoader
 from nbconvert import HTMLExporter
@@ -24,7 +23,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_notebook, new_output
 
 from helpers.support.files import ROOT
-from helpers.tools.course import NOTEBOOKS, WIDGET
+from helpers.tools.course import NOTEBOOKS, WIDGET, read_without
 from helpers.tools.guide import Lesson, WithFormulas, read_first_cell
 
 SITE = ROOT / "build" / "site"
@@ -85,15 +84,10 @@ def export(notebook: NotebookNode, name: str) -> tuple[BeautifulSoup, dict[str, 
 
 def read_notebook(path: Path) -> NotebookNode:
     """A notebook as it is stored, without notes to the teacher, widgets and progress bars."""
-    notebook = nbformat.read(path, as_version=4)
-    shown = []
+    notebook = read_without(path, tags=set(), slide_types={"notes"})
     for cell in notebook.cells:
-        if cell.metadata.get("slideshow", {}).get("slide_type") == "notes":
-            continue
         if cell.cell_type == "code":
             cell.outputs = replace_widgets(cell.outputs)
-        shown.append(cell)
-    notebook.cells = shown
     return notebook
 
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import ast
 import inspect
-import re
 from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
 
 from helpers import checks
-from helpers.support.files import ROOT
-
-NOTEBOOKS = ROOT / "notebooks"
-NUMBER = re.compile(r"Exercise (\d\d\.\d+)")
+from helpers.checks.scores import EXERCISES
+from helpers.support.files import NOTEBOOKS
 
 
 class Exercise(NamedTuple):
@@ -28,14 +25,14 @@ class Exercise(NamedTuple):
 
 
 def list_exercises(folder: Path = NOTEBOOKS) -> list[Exercise]:
-    """All exercises, in the order of their numbers, which stand in the docstrings of the checks."""
+    """All exercises, in the order of their numbers."""
     found = []
     for path in sorted(folder.glob("[0-9]*.ipynb")):
         for cell in nbformat.read(path, as_version=4).cells:
             if "exercise" in cell.metadata.get("tags", []):
                 call = find_call(cell.source)
                 check = call.func.attr
-                (number,) = NUMBER.findall(getattr(checks, check).__doc__)
+                _, number = EXERCISES[check]
                 found.append(Exercise(number, path.stem, check, cell.id, ast.unparse(call)))
     return sorted(found)
 
