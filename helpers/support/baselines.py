@@ -5,7 +5,6 @@ All is of one category, and of an event given those before it in its sequence.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from itertools import product
 
@@ -61,8 +60,8 @@ class Table:
 
     def __init__(self, context: np.ndarray, value: np.ndarray, size: int):
         self.size = size
-        self.pairs = np.unique(context * size + value, return_counts=True)
-        self.contexts = np.unique(context, return_counts=True)
+        self.pairs = count_each(context * size + value)
+        self.contexts = count_each(context)
 
     @staticmethod
     def look_up(known: tuple[np.ndarray, np.ndarray], wanted: np.ndarray) -> np.ndarray:
@@ -125,6 +124,7 @@ class CategoryBaseline:
         self.choose_weights(held_out)
         self.choose_looks(training[:cut], held_out)
         self.count(training)
+        self.count_looks(training)
 
     def list_contexts(self) -> list[np.ndarray]:
         """What each table knows of each event of the log, see `find_contexts`: (events,) each."""
@@ -159,7 +159,6 @@ class CategoryBaseline:
         self.marginal = (seen + 0.5) / (len(value) + 0.5 * self.size)
         self.stay = find_share(value == before, self.marginal[value])
         self.tables = [Table(context[events], value, self.size) for context in self.contexts]
-        self.counted = events
 
     def choose_weights(self, held_out: np.ndarray) -> None:
         """Chooses what the prior of each table is worth: markov's two together, then the others."""
@@ -187,26 +186,30 @@ class CategoryBaseline:
         options: list = [None]  # not to look back
         losses = [np.bincount(kind, -np.log(markov))]  # a sum for each kind before
         for back_to in self.past.last:
-            context, table = self.look(back_to, counted)
+            context, table = self.look(back_to, held_out), self.count_look(back_to, counted)
             for weight in LOOK_WEIGHTS:
-                p = table.p(context[held_out], value, markov, weight)
+                p = table.p(context, value, markov, weight)
                 options.append((back_to, weight))
                 losses.append(np.bincount(kind, -np.log(p)))
         best = np.argmin(losses, axis=0)
         self.looks = {before: options[i] for before, i in enumerate(best) if options[i]}
 
-    def look(self, kind: int, counted: np.ndarray) -> tuple[np.ndarray, Table]:
-        """The kind before and the value at the last of `kind`, as a number, and their table."""
-        last = self.past.last[kind]
-        looked = np.where(last >= 0, self.value[last], 0)
-        context = self.past.kind[self.past.before] * self.size + looked
-        return context, Table(context[counted], self.value[counted], self.size)
+    def count_looks(self, counted: np.ndarray) -> None:
+        """A table for each kind before from which one looks back."""
+        kind = self.past.kind[self.past.before[counted]]
+        self.look_tables = {
+            before: self.count_look(back_to, counted[kind == before])
+            for before, (back_to, _) in self.looks.items()
+        }
 
-    def list_looks(self) -> Iterator[tuple[int, np.ndarray, Table, float]]:
-        """Of each kind before from which one looks back: it, contexts, table and weight."""
-        kind = self.past.kind[self.past.before[self.counted]]
-        for kind_before, (back_to, weight) in self.looks.items():
-            yield kind_before, *self.look(back_to, self.counted[kind == kind_before]), weight
+    def count_look(self, back_to: int, counted: np.ndarray) -> Table:
+        return Table(self.look(back_to, counted), self.value[counted], self.size)
+
+    def look(self, back_to: int, events: np.ndarray) -> np.ndarray:
+        """The kind before each event and the value at the last of the kind `back_to`, a number."""
+        last = self.past.last[back_to][events]
+        looked = np.where(last >= 0, self.value[last], 0)
+        return self.past.kind[self.past.before[events]] * self.size + looked
 
     # -- what they expect: `events` tell what came before, `value` is what is asked about
 
@@ -224,9 +227,9 @@ class CategoryBaseline:
             p = self.tables[i].p(self.contexts[i][events], value, p, self.weights[i])
         return p
 
-    def p_looking(self, events, value, context: np.ndarray, table: Table, weight: float):
-        """By a table of `look`, with markov as its prior."""
-        return table.p(context[events], value, self.p(events, value, MARKOV), weight)
+    def p_looking(self, events, value, back_to: int, table: Table, weight: float):
+        """By a table of `count_looks`, with markov as its prior."""
+        return table.p(self.look(back_to, events), value, self.p(events, value, MARKOV), weight)
 
     def spread(self, kind: np.ndarray, value: np.ndarray) -> np.ndarray:
         """What back_off expects of every value: (N, size) probabilities.
@@ -250,9 +253,10 @@ class CategoryBaseline:
         markov = self.deepen(copy_last, events, value, 0, MARKOV)
         back_off = self.deepen(markov, events, value, MARKOV, len(self.tables))
         look_back = markov.copy()
-        for kind, context, table, weight in self.list_looks():
+        for kind, (back_to, weight) in self.looks.items():
             some = events[self.past.kind[self.past.before] == kind]
-            look_back[some] = table.p(context[some], value[some], markov[some], weight)
+            context, table = self.look(back_to, some), self.look_tables[kind]
+            look_back[some] = table.p(context, value[some], markov[some], weight)
         each = np.stack([marginal, copy_last, markov, back_off, look_back])
         return -np.log(np.where(self.past.before >= 0, each, marginal))
 
@@ -271,16 +275,18 @@ class CategoryBaseline:
         copied, other = (allowed(self.copy_last)(events, value) for value in (same, marginal))
         copy = (copied > other) | ((copied == other) & (same < marginal))
         found = [np.where(copy, same, marginal)]
-        for depth, (table, context) in enumerate(zip(self.tables, self.contexts, strict=True), 1):
+        contexts = [context[events] for context in self.contexts]
+        for depth, (table, context) in enumerate(zip(self.tables, contexts, strict=True), 1):
             p = allowed(partial(self.p, depth=depth))
             found.append(self.search(events, found[-1], context, context, table, p))
         copy_last, markov, back_off = found[0], found[MARKOV], found[-1]
         look_back = markov.copy()
-        of_markov = self.contexts[MARKOV - 1]
-        for kind, context, table, weight in self.list_looks():
-            some = self.past.kind[before] == kind
-            known = number(context) * (of_markov.max() + 1) + of_markov
-            p = allowed(partial(self.p_looking, context=context, table=table, weight=weight))
+        of_markov, kind_before = contexts[MARKOV - 1], self.past.kind[before]
+        for kind, (back_to, weight) in self.looks.items():
+            some = np.flatnonzero(kind_before == kind)
+            context, table = self.look(back_to, events[some]), self.look_tables[kind]
+            known = number(context) * (of_markov.max(initial=0) + 1) + of_markov[some]
+            p = allowed(partial(self.p_looking, back_to=back_to, table=table, weight=weight))
             look_back[some] = self.search(events[some], markov[some], known, context, table, p)
         each = np.stack([marginal, copy_last, markov, back_off, look_back])
         return np.where(before >= 0, each, marginal)
@@ -292,15 +298,18 @@ class CategoryBaseline:
         did, and the prior's most likely, need comparing; and once for all events of which the same
         is `known`.
 
-        known, context: of the whole log, what table and prior know together, and the table alone;
+        known, context: of these events, what table and prior know together, and the table alone;
         p: from events and values to their probabilities
         """
-        _, firsts, every = np.unique(known[events], return_index=True, return_inverse=True)
-        events, below, found = events[firsts], below[firsts], [below[:0]]
+        every = number(known)
+        one = np.empty(every.max(initial=-1) + 1, int)  # of each that is known an event, any
+        one[every] = np.arange(len(every))
+        events, below, context = events[one], below[one], context[one]
+        found = [below[:0]]
         most = max(1, CANDIDATES // self.size)
         for start in range(0, len(events), most):
             some, prior = events[start : start + most], below[start : start + most]
-            whose, value = table.list_values(context[some])
+            whose, value = table.list_values(context[start : start + most])
             whose = np.concatenate([whose, np.arange(len(some))])
             value = np.concatenate([value, prior])
             found.append(pick_greatest(p(some[whose], value), whose, value))
@@ -327,6 +336,13 @@ def find(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """The place of each of the wanted among sorted keys, -1 where it is none of them."""
     place = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
     return np.where(keys[place] == wanted, place, -1)
+
+
+def count_each(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each different number, in order, and how often it is there; few are sorted, not all."""
+    places, different = pd.factorize(numbers)
+    order = np.argsort(different)
+    return different[order], np.bincount(places, minlength=len(different))[order]
 
 
 def number(context: np.ndarray) -> np.ndarray:

@@ -329,9 +329,10 @@ def test_a_look_back_is_chosen_on_the_last_tenth_alone_and_not_where_it_does_not
         here = kinds == kind
         options = {None: -np.log(markov[here]).sum()}
         for back_to in past.last:
-            context, table = early.look(back_to, training[:cut])
+            context = early.look(back_to, held_out)
+            table = early.count_look(back_to, training[:cut])
             for weight in LOOK_WEIGHTS:
-                p = table.p(context[held_out], early.value[held_out], markov, weight)
+                p = table.p(context, early.value[held_out], markov, weight)
                 options[back_to, weight] = -np.log(p[here]).sum()
         assert options[base.looks.get(kind)] == pytest.approx(min(options.values()))
 
