@@ -17,12 +17,13 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from helpers.events import TRAIN, Log
-from helpers.reader import read
+from helpers.reader import find_all_draws, read
 from helpers.schema import WORKPLACE
 from helpers.support import durations, reports
 from helpers.support.baselines import BASELINES, Baselines, Past, find_lowest
 from helpers.support.errors import InputError
 from helpers.support.files import Truth
+from helpers.support.rows import take_rows
 from helpers.support.watching import evaluating
 from helpers.windows import Windows
 
@@ -135,9 +136,6 @@ def evaluate(
     event = windows.target_index(origins)  # (N, U), len(log) where padded
     counted, elapsed = event < len(log), durations.find_elapsed(log.categories)
 
-    def pick(of_events: np.ndarray) -> np.ndarray:  # (events, C) -> (N, U, C)
-        return np.pad(of_events, [(0, 1), (0, 0)])[event]
-
     starts, lowest = range(0, len(origins), batch_size), find_lowest(log)
     model_losses, correct, waits = [], [], []
     with evaluating(model):
@@ -151,15 +149,15 @@ def evaluate(
             correct.append((best == batch.target).numpy())
             if elapsed is not None:  # at the next event, without 0, which is no duration
                 waits.append(parts[elapsed][:, 0, 1:].softmax(-1).numpy())
-    losses = {name: pick(baselines[name]) for name in BASELINES} if baselines else {}
+    losses = {name: take_rows(baselines[name], event) for name in BASELINES} if baselines else {}
     losses["model"] = np.concatenate(model_losses)
     if truth:
         losses |= read_both(windows, truth, origins)
-        losses["floor"] = pick(truth.floors).astype(np.float32)
+        losses["floor"] = take_rows(truth.floors, event).astype(np.float32)
     # A true value without an integer of its own cannot be named, so never predicted right.
-    right = np.concatenate(correct) & pick(~log.unseen)
+    right = np.concatenate(correct) & take_rows(~log.unseen, event)
     of_tables = baselines.find_right(event) if baselines else {}
-    deciders = pick(truth.deciders) if truth else None
+    deciders = take_rows(truth.deciders, event) if truth else None
     more = (event, of_tables, durations.forecast(log, log.part == TRAIN, event[:, 0], waits))
     return Evaluation(log, losses, counted, right, log.sequence[origins], deciders, *more)
 
@@ -167,5 +165,6 @@ def evaluate(
 def read_both(windows: Windows, truth: Truth, origins: np.ndarray) -> dict[str, np.ndarray]:
     """The exact reader of the sequence's own stream, where it is there, and of all streams."""
     own = [stream.name for stream in windows.log.streams if stream.name == "Recipient"]
-    readers = {"reader_own": read(windows, truth, own, origins)} if own else {}
-    return readers | {"reader": read(windows, truth, None, origins)}
+    draws = find_all_draws(windows.log)
+    readers = {"reader_own": read(windows, truth, own, origins, draws)} if own else {}
+    return readers | {"reader": read(windows, truth, None, origins, draws)}

@@ -25,6 +25,7 @@ from helpers.events import PART_NAMES, Log
 from helpers.schema import CATEGORY_NAMES
 from helpers.support.files import Truth
 from helpers.support.refusals import refuse_strangers
+from helpers.support.rows import sort_stably, take_rows
 from helpers.windows import Windows
 from helpers.world import FOLLOWED, HABITS, KEYS, TRANSFER, Habit
 
@@ -50,27 +51,30 @@ def find_draws(log: Log, stream: str) -> Draws:
     """All draws from one stream's habits."""
     habit, kinds = HABITS[stream], log.vocabularies["EventType"]
     numbers = [kinds.index(kind) for kind in (habit.kind, *habit.repeated) if kind in kinds]
-    table = np.pad(log.table, [(0, 1), (0, 0)])  # and a row of zeros, which padding names
-    columns = ("EventType", KEYS[stream], habit.category)
-    kind, key, value = (table[:, CATEGORY_NAMES.index(name)] for name in columns)
+    columns = [CATEGORY_NAMES.index(name) for name in ("EventType", KEYS[stream], habit.category)]
+    kind, key, value = (np.append(log.table[:, c], 0) for c in columns)  # and 0, of padding
 
     # Person by person, each event's draw is the last one that was made. A person's first event is a
     # plan, which shows none.
-    order = np.argsort(log.sequence, kind="stable")
-    before = np.full(len(table), -1)
+    order = sort_stably(log.sequence)
+    before = np.full(len(kind), -1)
     before[order[1:]] = order[:-1]
     decided = kind == kinds.index(habit.kind)
     last = np.maximum.accumulate(np.where(decided[order], np.arange(len(order)), -1))
-    shown = np.full(len(table), -1)
+    shown = np.full(len(kind), -1, np.int32)
     shown[order] = np.where(np.isin(kind[order], numbers), order[last], -1)
 
     # Before a punch in, a transfer could have come as well, unless it was there already.
     planned = kind[before] == kinds.index("shift_scheduled")
     p = np.where(planned & (habit.kind == "punch_in"), 1 - TRANSFER, 1.0)
     hour = log.time.astype("datetime64[h]").astype(int)[before]
-    possible = np.unique(value[decided])
-    values = max(len(possible), len(habit.values))
-    return Draws(shown, key, np.searchsorted(possible, value), hour, p, values)
+    possible = np.bincount(value[decided], minlength=value.max() + 1) > 0
+    values = max(possible.sum(), len(habit.values))
+    return Draws(shown, key, (possible.cumsum() - possible)[value], hour, p, values)
+
+
+def find_all_draws(log: Log) -> dict[str, Draws]:
+    return {stream: find_draws(log, stream) for stream in HABITS}
 
 
 def read(
@@ -78,12 +82,14 @@ def read(
     truth: Truth,
     streams: list[str] | None = None,
     origins: np.ndarray | None = None,
+    draws: dict[str, Draws] | None = None,
 ) -> np.ndarray:
     """Losses of the reader of these streams' histories, on the windows of `origins`.
 
     windows: of the built-in workplace or another simulated one; truth: its floors
     streams: names of streams of the windows, None for all
     origins: event numbers, None for all windows
+    draws: of the log, see `find_all_draws`; None to find them
 
     Returns (N, U, C) float32 nats, as `losses.evaluate` gives for a network.
     """
@@ -91,15 +97,13 @@ def read(
     refuse_strangers(origins, windows.origins, PART_NAMES[windows.part])
     names = [stream.name for stream in log.streams]
     chosen = [names.index(name) for name in (names if streams is None else streams)]
-    floors = np.pad(truth.floors, [(0, 1), (0, 0)])
-    draws = {stream: find_draws(log, stream) for stream in HABITS}
-    parts = []
+    draws, parts = draws or find_all_draws(log), []
     for start in range(0, len(origins), CHUNK):
         some = origins[start : start + CHUNK]
         target = windows.target_index(some)  # (B, U)
         histories = windows.history_index(some)[:, chosen].reshape(len(some), -1)  # (B, S * T)
         known = np.concatenate([histories, some[:, None], target], 1)  # (B, M)
-        losses = floors[target]  # (B, U, C)
+        losses = take_rows(truth.floors, target)  # (B, U, C)
         for stream, habit in HABITS.items():
             decide(losses, known, target, draws[stream], habit)
         parts.append(losses.astype(np.float32))
@@ -115,18 +119,17 @@ def decide(
     """
     window, step = np.nonzero(draws.shown[target] == target)  # the decisions, (P,) each
     event = target[window, step]
-    # Of the target itself a step knows what came before it.
+    # Of the target itself a step knows what came before it. Only draws from the habit in question
+    # count, each of them once, in the order of time.
     place = np.arange(known.shape[1]) - (known.shape[1] - target.shape[1])  # (M,)
-    shown = draws.shown[known[window]]  # (P, M)
-    shown[place >= step[:, None]] = -1
-    # Only draws from the habit in question count, each of them once, in the order of time.
-    key = draws.key[event][:, None]
-    shown[(draws.key[shown] != key) | (key == 0)] = -1
+    shown, key = draws.shown[known], draws.key[event][:, None]
+    others = (draws.key[shown][window] != key) | (key == 0)  # (P, M)
+    shown = np.where(others | (place >= step[:, None]), -1, shown[window])
     shown.sort(1)
+    shown = shown[:, (shown >= 0).any(0)]
     shown[:, 1:][shown[:, 1:] == shown[:, :-1]] = -1
     shown.sort(1)
-    most = (shown >= 0).sum(1).max(initial=0)
-    belief = believe(shown[:, shown.shape[1] - most :], event, draws, habit)  # (P, values)
+    belief = believe(shown[:, (shown >= 0).any(0)], event, draws, habit)  # (P, values)
     p = draw_probability(belief, draws.value[event], draws.values)
     losses[window, step, CATEGORY_NAMES.index(habit.category)] = -np.log(draws.p[event] * p)
 
