@@ -24,6 +24,7 @@ from helpers.support.baselines import BASELINES, Baselines, Past, find_lowest
 from helpers.support.errors import InputError
 from helpers.support.files import Truth
 from helpers.support.rows import take_rows
+from helpers.support.scoring import score
 from helpers.support.watching import evaluating
 from helpers.windows import Windows
 
@@ -123,7 +124,7 @@ def evaluate(
     origins: np.ndarray | None = None,
     device: str = "cpu",
     progress: bool = False,
-    batch_size: int = 256,
+    batch_size: int = 64,
 ) -> Evaluation:
     """Losses of the model, the baselines, the readers and the floor on the windows of `origins`.
 
@@ -137,25 +138,22 @@ def evaluate(
     counted, elapsed = event < len(log), durations.find_elapsed(log.categories)
 
     starts, lowest = range(0, len(origins), batch_size), find_lowest(log)
-    model_losses, correct, waits = [], [], []
+    scores, waits = [], []
     with evaluating(model):
         for start in tqdm(starts, disable=not progress, desc="evaluating", unit="batch"):
             batch = windows.batch(origins[start : start + batch_size])
             logits = model(batch.to(device)).float().cpu()  # (B, U, V)
-            model_losses.append(category_losses(logits, batch.target, sizes).numpy())
-            parts = logits.split(sizes, -1)
-            named = zip(parts, lowest, strict=True)
-            best = torch.stack([part[..., i:].argmax(-1) + i for part, i in named], -1)
-            correct.append((best == batch.target).numpy())
             if elapsed is not None:  # at the next event, without 0, which is no duration
-                waits.append(parts[elapsed][:, 0, 1:].softmax(-1).numpy())
+                waits.append(logits.split(sizes, -1)[elapsed][:, 0, 1:].softmax(-1).numpy())
+            scores.append(score(logits, batch.target, sizes, lowest, category_losses))
+    model_losses, correct = (np.concatenate(part) for part in zip(*scores, strict=True))
     losses = {name: take_rows(baselines[name], event) for name in BASELINES} if baselines else {}
-    losses["model"] = np.concatenate(model_losses)
+    losses["model"] = model_losses
     if truth:
         losses |= read_both(windows, truth, origins)
         losses["floor"] = take_rows(truth.floors, event).astype(np.float32)
     # A true value without an integer of its own cannot be named, so never predicted right.
-    right = np.concatenate(correct) & take_rows(~log.unseen, event)
+    right = correct & take_rows(~log.unseen, event)
     of_tables = baselines.find_right(event) if baselines else {}
     deciders = take_rows(truth.deciders, event) if truth else None
     more = (event, of_tables, durations.forecast(log, log.part == TRAIN, event[:, 0], waits))

@@ -385,8 +385,8 @@ def find_lowest(log) -> np.ndarray:
     Where no training event is blank, 0 stands for rare values alone, and is no answer.
     """
     training = log.part == TRAIN
-    blank = (log.table[training] == 0) & ~log.unseen[training]
-    return np.where(blank.any(0), 0, 1)
+    blank = (log.table == 0) & ~log.unseen
+    return np.where(blank[training].any(0), 0, 1)
 
 
 def add_prior(together: np.ndarray, seen: np.ndarray, prior: np.ndarray, weight: float):
