@@ -2,11 +2,13 @@
 
 import pytest
 import torch
-from small import SOURCE, small_batch, small_log, small_model
+from small import SOURCE, STEPS, small_batch, small_log, small_model
 
 from helpers.losses import category_losses, multi_objective_loss
 from helpers.support.fast import category_losses_fast, speed_up
-from helpers.support.plain import make_plain
+from helpers.support.plain import make_plain, sample_one_by_one
+from helpers.uses.forecast import make_reader, sample
+from helpers.windows import Batch
 
 NAMES = [stream.name for stream in small_log().streams]
 # Encoder and decoder layers, carry, streams.
@@ -83,3 +85,34 @@ def test_no_storage_is_shared_and_a_step_of_one_leaves_the_other_as_it_is(tied):
         assert not torch.equal(moved(batch), start)
         after = still.state_dict()
         assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+def first_windows(count: int) -> Batch:
+    return Batch(*(tensor[:count] for tensor in small_batch()))
+
+
+def test_each_step_of_a_future_drawn_alone_is_drawn_from_what_the_batched_form_says():
+    model, batch, asked = small_model(), first_windows(2), []
+    plain = make_plain(model, NAMES).eval()
+    plain.register_forward_hook(lambda _, given, logits: asked.append(logits[0, -1]))
+    futures = sample_one_by_one(plain, batch, samples=3)  # (2, 3, U, C)
+    assert futures.shape == (2, 3, STEPS, len(model.sizes)) and futures.dtype == torch.int32
+    origin = batch.given[:, None, :1].expand(-1, 3, -1, -1)
+    given = torch.cat([origin, futures[:, :, :-1]], 2)
+    logits = make_reader(speed_up(model), batch)(given, STEPS)  # (2, 3, U, V)
+    torch.testing.assert_close(torch.stack(asked), logits.flatten(0, 2), atol=1e-5, rtol=0)
+
+
+def test_futures_drawn_alone_and_together_have_the_same_shares_which_are_the_probabilities():
+    model, batch, samples = small_model(), first_windows(1), 1000
+    batch = batch._replace(given=batch.given[:, :1])  # the next event alone
+    with torch.no_grad():
+        expected = model(batch)[0, 0, : model.sizes[0]].softmax(-1)  # of each kind of event
+    torch.manual_seed(0)
+    alone = sample_one_by_one(make_plain(model, NAMES).eval(), batch, samples)
+    together = sample(model, batch, samples, torch.Generator().manual_seed(0))
+    error = (expected * (1 - expected) / samples).sqrt()
+    for futures in (alone, together):
+        shares = futures[0, :, 0, 0].bincount(minlength=len(expected)) / samples
+        assert ((shares - expected).abs() < 4 * error).all()
+        assert (shares - expected.flip(0)).abs().max() > 10 * error.max()  # another's is told apart
