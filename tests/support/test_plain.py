@@ -95,7 +95,7 @@ def test_each_step_of_a_future_drawn_alone_is_drawn_from_what_the_batched_form_s
     model, batch, asked = small_model(), first_windows(2), []
     plain = make_plain(model, NAMES).eval()
     plain.register_forward_hook(lambda _, given, logits: asked.append(logits[0, -1]))
-    futures = sample_one_by_one(plain, batch, samples=3)  # (2, 3, U, C)
+    futures = sample_one_by_one(plain, batch, 3, torch.Generator())  # (2, 3, U, C)
     assert futures.shape == (2, 3, STEPS, len(model.sizes)) and futures.dtype == torch.int32
     origin = batch.given[:, None, :1].expand(-1, 3, -1, -1)
     given = torch.cat([origin, futures[:, :, :-1]], 2)
@@ -108,8 +108,8 @@ def test_futures_drawn_alone_and_together_have_the_same_shares_which_are_the_pro
     batch = batch._replace(given=batch.given[:, :1])  # the next event alone
     with torch.no_grad():
         expected = model(batch)[0, 0, : model.sizes[0]].softmax(-1)  # of each kind of event
-    torch.manual_seed(0)
-    alone = sample_one_by_one(make_plain(model, NAMES).eval(), batch, samples)
+    plain = make_plain(model, NAMES).eval()
+    alone = sample_one_by_one(plain, batch, samples, torch.Generator().manual_seed(0))
     together = sample(model, batch, samples, torch.Generator().manual_seed(0))
     error = (expected * (1 - expected) / samples).sqrt()
     for futures in (alone, together):
