@@ -39,7 +39,7 @@ def report(evaluation, step: int | None = None) -> pd.DataFrame:
     counted = evaluation.counted[:, steps]
 
     def mean(one: np.ndarray) -> np.ndarray:  # (N, U, C) -> (C,)
-        return one[:, steps][counted].mean(0, float)
+        return one[:, steps][counted].astype(float).mean(0)
 
     sizes = [category.size for category in log.categories]
     table = pd.DataFrame({"category": [category.name for category in log.categories]})
@@ -82,24 +82,26 @@ def add_rivals(table: pd.DataFrame, evaluation, steps: slice) -> pd.DataFrame:
 
 def find_best(
     levels: pd.DataFrame, theirs: dict, ours: np.ndarray, evaluation, steps: slice
-) -> tuple[pd.Series, list[float]]:
+) -> tuple[pd.Series, np.ndarray]:
     """Each row's baseline of the lowest level, and the standard error of ours less its own.
 
     theirs, ours: what the levels are means of, (N, U, C)
     """
     if levels.isna().all(axis=None):
-        return pd.Series(None, levels.index, object), [np.nan] * len(levels)
+        return pd.Series(None, levels.index, object), np.full(len(levels), np.nan)
 
-    def of_row(one: np.ndarray, c: int) -> np.ndarray:  # (N, U, 1), in the last row a mean
+    def of_row(one: np.ndarray, c: int) -> np.ndarray:  # (N, U), in the last row a mean
         one = one[:, steps]
-        return one[..., [c]].astype(float) if c < one.shape[-1] else one.mean(-1, float)[..., None]
+        return one[..., c] if c < one.shape[-1] else one.mean(-1, float)
 
     best, counted = levels.idxmin(axis=1), evaluation.counted[:, steps, None]
-    differences = (of_row(ours, c) - of_row(theirs[name], c) for c, name in enumerate(best))
+    difference = np.empty((*counted.shape[:2], len(best)))  # (N, U, rows)
+    for c, name in enumerate(best):
+        np.subtract(of_row(ours, c), of_row(theirs[name], c), out=difference[..., c], dtype=float)
     units = evaluation.sequence
     if len(np.unique(units)) == 1:  # of a single sequence the windows are all there is to tell by
         units = np.arange(len(units))
-    return best, [standard_error(one, counted, units)[0] for one in differences]
+    return best, standard_error(difference, counted, units)
 
 
 def decisions(evaluation, streams: list[str], step: int) -> pd.DataFrame:
