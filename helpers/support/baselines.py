@@ -370,13 +370,14 @@ class Baselines(dict):
 
         event: (...), `len(log)` for none, which is False, as is a true value without an integer
         """
-        events = np.unique(event[event < len(self.log.table)])
-        right = np.zeros((len(BASELINES), len(self.log.table) + 1, len(self.fitted)), bool)
-        lowest = find_lowest(self.log)
+        events, place = np.unique(event, return_inverse=True)
+        right = np.zeros((len(BASELINES), len(events), len(self.fitted)), bool)
+        events = events[events < len(self.log.table)]  # what is none is the last
+        lowest, place = find_lowest(self.log), place.reshape(event.shape)
         for c, one in enumerate(self.fitted):
             best, named = one.best(events, lowest[c]), ~self.log.unseen[events, c]
-            right[:, events, c] = (best == one.value[events]) & named
-        return {name: each[event] for name, each in zip(BASELINES, right, strict=True)}
+            right[:, : len(events), c] = (best == one.value[events]) & named
+        return {name: each[place] for name, each in zip(BASELINES, right, strict=True)}
 
 
 def find_lowest(log) -> np.ndarray:
