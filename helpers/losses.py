@@ -136,7 +136,6 @@ def evaluate(
     sizes = [category.size for category in log.categories]
     event = windows.target_index(origins)  # (N, U), len(log) where padded
     counted, elapsed = event < len(log), durations.find_elapsed(log.categories)
-
     starts, lowest = range(0, len(origins), batch_size), find_lowest(log)
     scores, waits = [], []
     with evaluating(model):

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from helpers.events import PART_NAMES, Log
 from helpers.support.errors import InputError
+from helpers.support.machine import move
 from helpers.support.refusals import refuse_strangers
 
 
@@ -28,7 +29,7 @@ class Batch(NamedTuple):
     event: Tensor  # (B, U) int64: the target's place in the log; where padded, that of a row of 0
 
     def to(self, device) -> Batch:
-        return Batch(*(tensor.to(device) for tensor in self))
+        return Batch(*(move(tensor, device) for tensor in self))
 
 
 class Groups:

@@ -30,6 +30,16 @@ def check_device(device: str) -> str:
     return device
 
 
+def move(tensor: Tensor, device) -> Tensor:
+    """The tensor on this device; a GPU is not waited for until it has done what it was told.
+
+    Its copy comes from memory that stays in its place, or else there is no way round waiting.
+    """
+    if tensor.is_cpu and torch.device(device).type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 def check_folder(folder: str) -> str:
     folder = os.path.expanduser(folder)
     path = Path(folder).absolute()

@@ -19,7 +19,7 @@ from small import (
 
 from helpers.schema import WORKPLACE
 from helpers.support.errors import InputError
-from helpers.support.machine import hide_values
+from helpers.support.machine import hide_values, move
 from helpers.training import Config, Data, ModelConfig, Trainer, load_data, read_config
 
 WEIGHTS = "the weights of its model would take about"
@@ -124,3 +124,15 @@ def test_a_run_leaves_shared_chance_as_it_was():
     assert shared_chance() == before
     run.epoch()
     assert shared_chance() == before
+
+
+def test_what_is_moved_arrives_and_what_is_there_already_is_no_copy():
+    tensor = torch.arange(6).view(2, 3)
+    assert move(tensor, "cpu") is tensor
+    moved = move(tensor, "meta")
+    assert moved.is_meta and moved.shape == tensor.shape and moved.dtype == tensor.dtype
+    assert all(one.is_meta for one in small_batch().to("meta"))
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    there = move(tensor, "cuda")
+    assert torch.equal(move(there, "cuda").cpu(), tensor)
