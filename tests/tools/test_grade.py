@@ -13,6 +13,7 @@ from pathlib import Path
 
 import hand_ins
 import nbformat
+import numpy as np
 import pytest
 
 from helpers import checks
@@ -33,8 +34,8 @@ def checks_as_others_know_them():
     """What a judge adds to the checks is gone when these tests are over."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verdicts, "MORE_CASES", {})
-        patch.setattr(training_report, "PATIENTS", dict(training_report.PATIENTS))
-        patch.setattr(last_vector, "READ", dict(last_vector.READ))
+        patch.setattr(training_report, "_PATIENTS", dict(training_report._PATIENTS))
+        patch.setattr(last_vector, "_READ", dict(last_vector._READ))
         yield
     hidden_cases.draw.cache_clear()
 
@@ -112,6 +113,35 @@ def test_a_right_function_answers_hidden_cases_and_they_are_not_those_of_the_not
         assert set(answers[own:]) - set(answers[:own]) or len(set(answers)) < 6  # a few words
         told = [str(verdicts.simplify(list(case))) for case in cases]
         assert not set(told[own:]) <= set(told[:own])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_one_word_is_right_for_all_hidden_cases_of_what_is_worth_using(asked, monkeypatch, seed):
+    drawn = hidden_cases.worth_using(np.random.default_rng(seed))
+    monkeypatch.setattr(verdicts, "MORE_CASES", {"worth_using": drawn})
+    unwrap("worth_using")(print)
+    ((right, cases, own),) = asked
+    answers = [right(*case) for case in cases[own:]]
+    assert {word: answers.count(word) for word in answers} == {
+        "network": 2,
+        "table": 2,
+        "either": 4,
+    }
+    by_sign = [right(model, tables, 0) for model, tables, _ in cases[own:]]
+    assert sum(a != b for a, b in zip(answers, by_sign, strict=True)) == 4
+
+
+def test_a_typed_answer_is_right_for_no_check_s_hidden_cases(asked, monkeypatch):
+    """Whoever knows the notebook's cases by heart still has to answer these, and not all alike."""
+    monkeypatch.setattr(verdicts, "MORE_CASES", hidden_cases.draw(0))
+    for each in EXERCISES:
+        if each.check not in BY_VALUE | FROM_TABLES:
+            given = [hidden_cases.get_run() if n == "run" else print for n in parameters(each)]
+            getattr(checks, each.check)(*given)
+    for right, cases, own in asked:
+        cases = [case if isinstance(case, tuple) else (case,) for case in cases[own:]]
+        first, *others = [verdicts.simplify(verdicts.ask(right, case)) for case in cases]
+        assert any(verdicts.find_difference(each, first) for each in others), name_holder(right)
 
 
 def parameters(exercise: Exercise) -> list[str]:
@@ -357,7 +387,7 @@ BY_HEART = {
     "to": "def to_integer(hours):\n"
     "    return {0.0: 1, 6.75: 28, 7.2: 30, None: 0, 40.0: 99}.get(hours, 5)\n"
     "def to_hours(integer):\n    return {1: 0.0, 28: 6.75, 99: 24.5, 0: None}.get(integer, 5.0)",
-    "diagnose": "ill = " + repr(training_report.PATIENTS) + "\n"
+    "diagnose": "ill = " + repr(training_report._PATIENTS) + "\n"
     "def diagnose(*marks):\n    return ill.get(marks, 'no step')",
 }
 
