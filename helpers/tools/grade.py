@@ -54,7 +54,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from helpers.support.commands import run_command
+from helpers.support.commands import prepare_folder, run_command
 from helpers.support.errors import InputError
 from helpers.support.files import NOTEBOOKS, ROOT, lock_folder, replace_file
 from helpers.tools.grading.exercises import Exercise, list_exercises
@@ -71,6 +71,7 @@ def grade(folder: Path) -> Path:
     if not folder.resolve().name or not folder.is_dir():
         raise InputError(f"{folder}: no such folder; name the one that holds the hand-ins")
     out = folder.resolve().with_name(f"{folder.resolve().name}-grades")
+    prepare_folder(out, f"copy {folder} to a place of your own, and grade the copy")
     exercises = list_exercises()
     temporary = Path(tempfile.mkdtemp(prefix="grading-")).resolve()
     try:

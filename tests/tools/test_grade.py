@@ -667,6 +667,14 @@ def test_a_folder_that_is_not_there_is_told(tmp_path):
             grade.grade(folder)
 
 
+def test_a_class_beside_which_nothing_can_be_written_is_to_be_copied(tmp_path):
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class-grades").write_text("mine")
+    with pytest.raises(InputError, match=r"class-grades: nothing can be .*; copy .*class to a pla"):
+        grade.grade(tmp_path / "class")
+    assert (tmp_path / "class-grades").read_text() == "mine"
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_a_class_gets_what_it_deserves(tmp_path, canary, port):
