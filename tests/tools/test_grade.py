@@ -4,16 +4,20 @@ import ast
 import csv
 import inspect
 import json
+import multiprocessing
 import os
 import socket
+import sys
 import threading
 import time
 import zipfile
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import hand_ins
 import nbformat
 import numpy as np
+import psutil
 import pytest
 
 from helpers import checks
@@ -22,7 +26,7 @@ from helpers.support.errors import InputError
 from helpers.tools import grade
 from helpers.tools.grading import hidden_cases, judge, process, student, tables
 from helpers.tools.grading.exercises import Exercise, find_call, list_exercises, list_parameters
-from helpers.tools.grading.hand_ins import collect, name_student
+from helpers.tools.grading.hand_ins import HandIn, collect, name_student
 
 EXERCISES = list_exercises()
 CELL_OF = {each.check: each.cell for each in EXERCISES}
@@ -540,6 +544,44 @@ def test_harm_is_refused_and_earns_nothing(template, tmp_path, monkeypatch, cana
     assert time.monotonic() - began < 100
     left = [path.name for path in template.parent.iterdir()]
     assert left == ["template"]
+
+
+FULL = {  # -> what is said of it
+    "memory": "it took too much memory",
+    "memory that is kept": "it took too much memory",
+    "memory without a word": "it gave no answer in 20 seconds",
+    "a large answer": "it answered too much",
+    "a flood of answers": "it answered too much",
+}
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_what_takes_memory_without_end_is_ended_and_the_rest_is_graded(
+    template, tmp_path, monkeypatch, name
+):
+    monkeypatch.setattr(judge, "SECONDS", 20.0)
+    answers = {"ceiling": hand_ins.replace_body(STUBS["ceiling"], hand_ins.MALICIOUS[name])}
+    answers["equally_likely"] = SOLUTIONS["equally_likely"]
+    before, threads = psutil.Process().memory_info().rss, threading.active_count()
+    found = judge_answers(template, tmp_path, answers)
+    assert (found["ceiling"].score, found["ceiling"].trouble) == (0, FULL[name])
+    assert found["equally_likely"].score == 1, found["equally_likely"].line
+    assert psutil.Process().memory_info().rss - before < 300e6
+    assert threading.active_count() <= threads  # none waits for a process that is gone
+    assert [path.name for path in template.parent.iterdir()] == ["template"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds to such a limit")
+def test_a_judge_has_a_limit_of_its_own_and_grades_below_it(template, tmp_path):
+    ceiling = [each for each in EXERCISES if each.check == "ceiling"]
+    hand_ins.write_hand_in(tmp_path, {CELL_OF["ceiling"]: SOLUTIONS["ceiling"]}, ("00",))
+    hand_in = HandIn("anna", {STEMS[0]: tmp_path / f"{STEMS[0]}.ipynb"})
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn, grade.start_judge) as pool:
+        with pytest.raises(MemoryError):
+            pool.submit(eval, f"len(bytearray({grade.JUDGE_MEMORY}))").result()
+        graded = pool.submit(grade.grade_one, hand_in, ceiling, template, 5).result()
+    assert graded["verdicts"]["00.1"]["score"] == 1 and graded["remarks"] == []
 
 
 def test_what_never_ends_is_ended_and_the_rest_is_graded(template, tmp_path, monkeypatch):

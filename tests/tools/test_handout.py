@@ -287,7 +287,7 @@ for name in sys.argv[1:]:
 def test_help_on_the_checks_shows_no_table_of_answers(unpacked):
     modules = sorted(handout.read_answers())
     said = run(unpacked, "-c", HELP, *modules)
-    assert all(f"    {name}\n" in said for name in modules) and "diagnose(student)" in said
+    assert all(f"    {name} - " in said for name in modules) and "diagnose(student)" in said
     assert re.findall(r"(?m)^    \w+ = .+$", said)  # a module's values are shown
     assert re.findall(r"(?m)^    \w+ = [\[{(].*$", said) == []
     assert "rate too small" not in said and "[0, 1, 2, 3]" not in said
