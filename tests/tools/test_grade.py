@@ -562,6 +562,7 @@ def test_what_takes_memory_without_end_is_ended_and_the_rest_is_graded(
     monkeypatch.setattr(judge, "SECONDS", 20.0)
     answers = {"ceiling": hand_ins.replace_body(STUBS["ceiling"], hand_ins.MALICIOUS[name])}
     answers["equally_likely"] = SOLUTIONS["equally_likely"]
+    hidden_cases.draw(5)  # which stay in memory
     before, threads = psutil.Process().memory_info().rss, threading.active_count()
     found = judge_answers(template, tmp_path, answers)
     assert (found["ceiling"].score, found["ceiling"].trouble) == (0, FULL[name])
@@ -579,7 +580,7 @@ def test_a_judge_has_a_limit_of_its_own_and_grades_below_it(template, tmp_path):
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, spawn, grade.start_judge) as pool:
         with pytest.raises(MemoryError):
-            pool.submit(eval, f"len(bytearray({grade.JUDGE_MEMORY}))").result()
+            pool.submit(eval, f"len(bytearray({grade.JUDGE_MEMORY + 2**30}))").result()
         graded = pool.submit(grade.grade_one, hand_in, ceiling, template, 5).result()
     assert graded["verdicts"]["00.1"]["score"] == 1 and graded["remarks"] == []
 
