@@ -204,10 +204,10 @@ from helpers.support.fast import keep_memory
 
 if sys.argv[1] == "kept":
     keep_memory()
-place = torch.ones(7 * 10**6).data_ptr()  # 28 MB
+piece = torch.ones(7 * 10**6)  # 28 MB
 for line in Path("/proc/self/maps").read_text().splitlines():
     start, end = (int(number, 16) for number in line.split()[0].split("-"))
-    if start <= place < end:
+    if start <= piece.data_ptr() < end:
         print("[heap]" in line)
 """
 
