@@ -227,9 +227,7 @@ class Trainer(Record):
         bar = tqdm(batches, f"epoch {epoch}", disable=not self.progress, unit="batch", leave=False)
         for i, origins in enumerate(bar):
             batch = windows.batch(workers.take_my_part(origins)).to(config.device)
-            whole = machine.move(
-                windows.count(origins), config.device
-            )  # (B, U); all workers' parts of it
+            whole = machine.move(windows.count(origins), config.device)  # (B, U), of all workers
             batch = machine.hide_values(views.draw(batch, self.views), config.hide)
             with machine.use_precision(config):
                 logits = self.model(batch)  # (B, U, V)
