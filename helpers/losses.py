@@ -124,7 +124,7 @@ def evaluate(
     origins: np.ndarray | None = None,
     device: str = "cpu",
     progress: bool = False,
-    batch_size: int = 64,
+    batch_size: int = 256,
 ) -> Evaluation:
     """Losses of the model, the baselines, the readers and the floor on the windows of `origins`.
 
