@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from helpers.events import TRAIN  # noqa: E402
 from helpers.losses import category_losses, multi_objective_loss  # noqa: E402
 from helpers.support.files import DATA  # noqa: E402
-from helpers.tools.benchmark import take_turns  # noqa: E402
+from helpers.tools.benchmark.turns import take_turns  # noqa: E402
 from helpers.training import Trainer, read_config  # noqa: E402
 
 warnings.filterwarnings("ignore")
