@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import math
+import os
 import platform
 import re
 import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
-# A turn is disturbed where fixed work beside its steps takes so many times the least it ever took.
-# Alone on two cores nine in ten took at most 1.06 times the least, on one thread and on two. With a
-# neighbour who wants both cores half of them took 1.4 times as long on one thread, 10 on two.
-DISTURBED = 1.25
+# A turn is disturbed where more than this share was lost: of the speed of fixed work beside its
+# steps, or of a core that others took from us while it went on. Alone on two cores nine turns of
+# ten lost at most 0.08 of either; beside a neighbour who wants both, half of them 0.5 and more.
+LOST = 0.2
 
 
 class Witness:
     """Work that is always the same, so only the machine can change how long it takes.
 
-    Where a neighbour takes a core for a while, it takes longer, also where the operating system
-    does not see the neighbour. What slows all alike and all the time does not show, and leaves the
-    ratios as they are.
+    It shows what an operating system does not see, such as a neighbour on the same hardware; but
+    only at moments.
     """
 
     def __init__(self):
@@ -44,9 +45,34 @@ class Witness:
         self.least = min(self.least, seconds)
         return seconds
 
-    def is_calm(self, seconds: float) -> bool:
-        """Whether a look that took so long shows nothing else at work."""
-        return seconds <= DISTURBED * self.least
+
+class Clocks(NamedTuple):
+    """Seconds so far: on the wall, and of all cores together those at work, and those for us."""
+
+    wall: float
+    busy: float
+    ours: float
+
+
+def read_clocks() -> Clocks:
+    """The clocks now; `busy` is not a number where the system doesn't tell (only Linux does)."""
+    busy = math.nan
+    with suppress(OSError):
+        cpu = Path("/proc/stat").read_text().splitlines()[0].split()
+        user, nice, system, _, _, hard, soft, stolen = map(int, cpu[1:9])
+        busy = (user + nice + system + hard + soft + stolen) / os.sysconf("SC_CLK_TCK")
+    return Clocks(time.perf_counter(), busy, sum(os.times()[:4]))
+
+
+def find_taken(before: Clocks, after: Clocks) -> float:
+    """How many cores others took between two moments, beyond those that our threads leave free.
+
+    0 where the system doesn't tell.
+    """
+    wall, busy, ours = (b - a for a, b in zip(before, after, strict=True))
+    free = max(0, (os.cpu_count() or 1) - torch.get_num_threads())
+    taken = (busy - ours) / wall - free
+    return max(0.0, taken) if taken == taken else 0.0
 
 
 @cache

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from helpers.tools.benchmark.forms import Step
-from helpers.tools.benchmark.machine import find_witness
+from helpers.tools.benchmark.machine import LOST, find_taken, find_witness, read_clocks
 
 # A comparison takes turns for so many seconds and at least so often; a step's seconds in its turn.
 SECONDS, LEAST, TURN = 8, 5, 0.1
@@ -80,17 +80,20 @@ def collect(
     disturbed stay; where they are fewer than `least`, the calmest of the others join them.
     """
     witness = find_witness(torch.get_num_threads())
-    turns, looks, start = [], [], time.perf_counter()  # looks: the longest of each turn, in seconds
+    turns, looks, taken, start = [], [], [], time.perf_counter()
     while True:
-        calm, spent = sum(map(witness.is_calm, looks)), time.perf_counter() - start
+        # What the witness has lost is told anew each time: the least may be that of a later turn.
+        lost = np.maximum(1 - witness.least / np.array(looks), taken)
+        calm, spent = int((lost <= LOST).sum()), time.perf_counter() - start
         done = calm >= least and spent >= seconds
-        if done or len(looks) >= PATIENCE * least and spent >= PATIENCE * seconds:
+        if done or len(turns) >= PATIENCE * least and spent >= PATIENCE * seconds:
             break
-        figures, around = {}, [witness.look()]
+        figures, around, before = {}, [witness.look()], read_clocks()
         for measure in measures[::-1] if len(turns) % 2 else measures:  # who begins takes turns too
             figures |= measure()
             around.append(witness.look())
         turns.append(figures)
-        looks.append(max(around))
-    kept = np.sort(np.argsort(looks, kind="stable")[: max(least, calm)])
-    return Turns(pd.DataFrame(turns).iloc[kept], 1 - min(calm, len(kept)) / len(kept))
+        looks.append(max(around))  # seconds
+        taken.append(find_taken(before, read_clocks()))  # cores
+    kept = np.sort(np.argsort(lost, kind="stable")[: max(least, calm)])
+    return Turns(pd.DataFrame(turns).iloc[kept], float((lost[kept] > LOST).mean()))
