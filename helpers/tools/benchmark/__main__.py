@@ -25,6 +25,7 @@ from helpers.support.errors import InputError
 from helpers.support.files import ROOT, replace_file, write_table
 from helpers.tools.benchmark import processes, steps, uses
 from helpers.tools.benchmark.machine import describe_machine
+from helpers.tools.benchmark.table import COLUMNS, make_table, replace_parts, tell_disturbance
 
 SIZES = [(windows, d_model) for d_model in (32, 64, 128) for windows in (16, 64, 256)]
 SMALL, LARGE = SIZES[0], SIZES[-1]
@@ -43,20 +44,6 @@ PARTS: dict[str, list[Callable[[], list[dict]]]] = {
     "torchrun": [processes.measure_workers],
     "memory": [processes.measure_epochs],
 }
-SETTINGS = ["batch", "d_model", "size"]
-COLUMNS = ["part", "name", *SETTINGS, "value", "low", "high", "unit", "disturbed", "machine"]
-
-
-def make_table(rows: list[dict]) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=COLUMNS).assign(machine=describe_machine())
-    return table.astype(dict.fromkeys(SETTINGS, "Int64")).round(4)
-
-
-def replace_parts(path: Path, table: pd.DataFrame) -> pd.DataFrame:
-    """The table that is stored there, with these rows in the place of those of the same parts."""
-    stored = pd.read_csv(path, keep_default_na=False, na_values=dict.fromkeys(SETTINGS, ""))
-    others = stored[~stored["part"].isin(table["part"])].astype(dict.fromkeys(SETTINGS, "Int64"))
-    return pd.concat([others, table], ignore_index=True)
 
 
 def draw_both(path: Path, table: pd.DataFrame) -> None:
@@ -65,18 +52,6 @@ def draw_both(path: Path, table: pd.DataFrame) -> None:
     plots.draw_speed_by_batch(left, table)
     plots.draw_growth(right, table)
     replace_file(path, lambda part: figure.savefig(part, dpi=120, format="png"))
-
-
-def tell_disturbance(table: pd.DataFrame) -> str:
-    """Whether something else was at work, and which part's figures stand on such turns."""
-    shares = table.groupby("part", sort=False)["disturbed"].max()
-    named = [f"{part} ({share:.0%})" for part, share in shares[shares > 0].items()]
-    if not named:
-        return "Nothing else was at work on this machine, as far as could be seen."
-    return (
-        f"The machine was disturbed: something else was at work in so large a share of the turns, "
-        f"though they were repeated: {', '.join(named)}. Close what else runs, and measure anew."
-    )
 
 
 def main(arguments: list[str] | None = None) -> None:
