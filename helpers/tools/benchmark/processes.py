@@ -29,13 +29,19 @@ from helpers.training import Config, Trainer, index_windows, read_config
 
 EVENTS, EPOCHS = (10_000, 100_000, 1_000_000), (1, 8, 64)  # events of a log, epochs of a run
 BATCHES = 60  # that the workers are timed over
+FEW = 3  # turns at least, where each takes many seconds
 
-# The command of the README, left when its first step is taken.
+# The command of the README, left when the optimiser has taken its first step.
 FIRST_STEP = """
 import os, sys
-from functools import partial
+from helpers import training
 from helpers.tools import train
-train.Trainer = partial(train.Trainer, watch=lambda batch, loss: os._exit(0))
+
+def step(run, *given):
+    whole_step(run, *given)
+    os._exit(0)
+
+whole_step, training.Trainer.step = training.Trainer.step, step
 train.main(sys.argv[1:])
 """
 IMPORT_TORCH = "import os, torch; os._exit(0)"
@@ -94,7 +100,7 @@ def read_by_pandas(path: str) -> float:
     return time.perf_counter() - start
 
 
-def measure_reading(events: tuple[int, ...] = EVENTS, least: int = LEAST) -> list[dict]:
+def measure_reading(events: tuple[int, ...] = EVENTS, least: int = FEW) -> list[dict]:
     """Reading logs of growing length and indexing their windows; the longest one by pandas too."""
     with tempfile.TemporaryDirectory() as folder:
         paths = {size: Path(folder) / f"{size}.csv" for size in events}
@@ -171,7 +177,7 @@ def time_workers(workers: int, threads: int, batches: int) -> float:
     return float(run_python(*torchrun, *worker, threads=threads))
 
 
-def measure_workers(batches: int = BATCHES, least: int = LEAST) -> list[dict]:
+def measure_workers(batches: int = BATCHES, least: int = FEW) -> list[dict]:
     """Two processes of a thread each, against one of two threads, on the larger run."""
     part = "torchrun"
     measures = [

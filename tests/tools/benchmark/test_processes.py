@@ -76,7 +76,7 @@ def allocate(megabytes: int) -> float:
 
 
 def test_a_training_that_is_timed_is_left_after_its_first_step(config_file, tmp_path):
-    script = FIRST_STEP.replace("os._exit(0)", "os._exit(7 + batch)")
+    script = FIRST_STEP.replace("os._exit(0)", "os._exit(7 + given[0])")
     assert script != FIRST_STEP
     config = config_file(epochs=2)
     given = [str(config), "--set", f"out={tmp_path / 'run'}"]
