@@ -90,7 +90,8 @@ def describe_machine() -> str:
             name = found[1]
     threads, version = torch.get_num_threads(), torch.__version__.split("+")[0]
     python = platform.python_version()
-    return f"{name}, {threads} threads, {platform.system()}, Python {python}, PyTorch {version}"
+    named = "1 thread" if threads == 1 else f"{threads} threads"
+    return f"{name}, {named}, {platform.system()}, Python {python}, PyTorch {version}"
 
 
 def peak_memory() -> float:

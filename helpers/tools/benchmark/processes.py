@@ -205,10 +205,10 @@ def train_apart(epochs: int) -> float:
 
 
 def measure_epochs(epochs: tuple[int, ...] = EPOCHS) -> list[dict]:
-    """The memory that runs of growing numbers of epochs hold. A neighbour does not change that."""
+    """The memory that runs of growing numbers of epochs hold, which no neighbour changes."""
     rows = []
     for size in epochs:
-        turns = Turns(pd.DataFrame({"peak": [run_apart(train_apart, size)]}), 0.0)
+        turns = Turns(pd.DataFrame({"peak": [run_apart(train_apart, size)]}), math.nan)
         peak = turns.figures["peak"]
         rows.append(turns.make_row("epochs", "peak memory", peak, "MB", size=size))
     return rows

@@ -17,11 +17,16 @@ def make_table(rows: list[dict]) -> pd.DataFrame:
     return table.astype(dict.fromkeys(SETTINGS, "Int64")).round(4)
 
 
+def read_table(path: Path) -> pd.DataFrame:
+    blank = dict.fromkeys([*SETTINGS, "disturbed"], "")  # elsewhere "" is a text, as of a unit
+    table = pd.read_csv(path, keep_default_na=False, na_values=blank)
+    return table.astype(dict.fromkeys(SETTINGS, "Int64"))
+
+
 def replace_parts(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     """The table that is stored there, with these rows in the place of those of the same parts."""
-    stored = pd.read_csv(path, keep_default_na=False, na_values=dict.fromkeys(SETTINGS, ""))
-    others = stored[~stored["part"].isin(table["part"])].astype(dict.fromkeys(SETTINGS, "Int64"))
-    return pd.concat([others, table], ignore_index=True)
+    stored = read_table(path)
+    return pd.concat([stored[~stored["part"].isin(table["part"])], table], ignore_index=True)
 
 
 def tell_disturbance(table: pd.DataFrame) -> str:

@@ -27,7 +27,7 @@ class Turns(NamedTuple):
     """What was measured in turns.
 
     figures: a column a figure, a row a turn
-    disturbed: the share of these turns that were disturbed
+    disturbed: the share of these turns that were disturbed; not a number where nobody watched
     """
 
     figures: pd.DataFrame

@@ -8,15 +8,13 @@ import pytest
 from helpers.support.files import DATA
 from helpers.tools.benchmark import processes, steps
 from helpers.tools.benchmark.__main__ import LARGE, SIZES, SMALL
-from helpers.tools.benchmark.table import COLUMNS, SETTINGS, tell_disturbance
+from helpers.tools.benchmark.table import COLUMNS, SETTINGS, read_table, tell_disturbance
 
 MOST = processes.EVENTS[-1]
 
 
 def stored() -> pd.DataFrame:
-    blank = dict.fromkeys(SETTINGS, "")
-    names = ("benchmark.csv", "hotpp.csv")
-    tables = [pd.read_csv(DATA / name, keep_default_na=False, na_values=blank) for name in names]
+    tables = [read_table(DATA / name) for name in ("benchmark.csv", "hotpp.csv")]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -61,19 +59,18 @@ def goal_rows() -> list[list[str]]:
         "efficiency of two processes",
     )
     rows = [
-        compare(f"reading a CSV of {MOST:,} events; pandas", *reading, size=MOST),
-        compare(
-            "from the command to the first training step; importing PyTorch", "start", *starting
-        ),
+        compare(f"reading a CSV of {MOST:,} events, times as long as pandas", *reading, size=MOST),
+        compare("command to first step, times as long as importing PyTorch", "start", *starting),
     ]
     for batch in (16, 256):
-        what = f"evaluation with readers; a training step of {batch} windows"
+        what = f"evaluation with readers, times the rate of a training step of {batch}"
         rows.append(compare(what, "evaluation", *evaluating, batch=batch))
     for which in ("of one window", "one of each window"):
         names = (which, "one by one", f"{which}, against one by one")
-        rows.append(compare(f"1,000 futures, {which}; one by one", "sampling", *names))
-    rows.append(compare("the reference run; window by window", *run))
-    rows.append(compare("two processes; one of two threads", "torchrun", *workers))
+        what = f"1,000 futures, {which}, times the rate of one by one"
+        rows.append(compare(what, "sampling", *names))
+    rows.append(compare("the reference run, and window by window times as long", *run))
+    rows.append(compare("two processes, share of the rate of one", "torchrun", *workers))
     return rows
 
 
