@@ -15,8 +15,9 @@ from typing import NamedTuple
 import torch
 
 # A turn is disturbed where more than this share was lost: of the speed of fixed work beside its
-# steps, or of a core that others took from us while it went on. Alone on two cores nine turns of
-# ten lost at most 0.08 of either; beside a neighbour who wants both, half of them 0.5 and more.
+# steps, or of a core that others took from us while it went on. On two cores where nothing else
+# could run, nine turns of ten lost at most 0.07 of the speed; beside neighbours who wanted both
+# cores, half of them lost 0.38 and more, and all of them 0.56 of a core and more.
 LOST = 0.2
 
 
