@@ -144,3 +144,30 @@ def copy_tables(modules: nn.ModuleList, joined: Tensor) -> None:
 @torch.no_grad()
 def copy(parameter: Tensor, values: Tensor) -> None:
     parameter.copy_(values.reshape(parameter.shape))
+
+
+@torch.no_grad()
+def sample_one_by_one(
+    model: PlainModel, batch: Batch, samples: int, generator: torch.Generator
+) -> Tensor:
+    """Futures as one would first draw them, the network read anew for each event of each future.
+
+    model: in evaluation mode; each of the batch's B windows has so many futures, as long as its
+        target: (B, samples, U, C) int32
+    """
+    windows, steps = batch.given.shape[:2]
+    sizes = [head.out_features for head in model.heads]
+    futures = []
+    for i in range(windows):
+        window = Batch(*(tensor[i : i + 1] for tensor in batch))
+        for _ in range(samples):
+            given = window.given[:, :1]  # (1, 1, C), the origin
+            for _ in range(steps):
+                logits = model(window._replace(given=given))[0, -1]  # (V,)
+                values = [
+                    torch.multinomial(part.softmax(-1), 1, generator=generator)
+                    for part in logits.split(sizes)
+                ]
+                given = torch.cat([given, torch.cat(values).int()[None, None]], 1)
+            futures.append(given[0, 1:])
+    return torch.stack(futures).unflatten(0, (windows, samples))

@@ -9,7 +9,7 @@ import torch
 from helpers.events import TEST, TRAIN
 from helpers.losses import evaluate
 from helpers.support.files import DATA
-from helpers.support.plain import make_plain
+from helpers.support.plain import make_plain, sample_one_by_one
 from helpers.tools.benchmark.forms import forms, make_step
 from helpers.tools.benchmark.turns import LEAST, SECONDS, take_turns
 from helpers.training import Trainer, pick_evenly, read_config
@@ -42,7 +42,9 @@ def measure_use(windows: int = 256, seconds: float = SECONDS) -> list[dict]:
     return [turns.make_row("use", name, rates[name], "windows/s", **here) for name in rates]
 
 
-def measure_evaluation(windows: int, evaluated: int = EVALUATED, seconds: float = SECONDS):
+def measure_evaluation(
+    windows: int, evaluated: int = EVALUATED, seconds: float = SECONDS
+) -> list[dict]:
     """Windows per second of a training step of so many, and of evaluating a part of the log.
 
     That is everything the report shows: network, tables, truth, both readers, and the tables of all
@@ -79,7 +81,9 @@ def measure_reference_run(seconds: float = SECONDS, least: int = LEAST) -> list[
     ]
 
 
-def measure_sampling(futures: int = FUTURES, alone: int = ALONE, seconds: float = SECONDS):
+def measure_sampling(
+    futures: int = FUTURES, alone: int = ALONE, seconds: float = SECONDS
+) -> list[dict]:
     """Futures of 20 events drawn a second: of one window, one of each of many, and one by one."""
     run, part = make_run(), "sampling"
     windows = run.data.windows[TEST]
@@ -100,20 +104,3 @@ def measure_sampling(futures: int = FUTURES, alone: int = ALONE, seconds: float 
         ratio = rates[name] / rates["one by one"]
         rows.append(turns.make_row(part, f"{name}, against one by one", ratio, "times"))
     return rows
-
-
-@torch.no_grad()
-def sample_one_by_one(plain, batch, samples: int, generator) -> torch.Tensor:
-    found = []
-    sizes = [head.out_features for head in plain.heads]
-    for _ in range(samples):
-        given = batch.given[:, :1]
-        for _ in range(batch.given.shape[1]):
-            logits = plain(batch._replace(given=given))[:, -1]
-            values = [
-                torch.multinomial(part.softmax(-1), 1, generator=generator)
-                for part in logits.split(sizes, -1)
-            ]
-            given = torch.cat([given, torch.cat(values, -1)[:, None].int()], 1)
-        found.append(given[:, 1:])
-    return torch.stack(found, 1)
