@@ -1,12 +1,13 @@
 """Our training step beside that of HoTPP, a library for event sequences: predicted events a second.
 
-    python tests/compare_hotpp.py [--encoder gru] [--field 32] [--threads 2]
+    python tests/compare_hotpp.py [--threads 2] [--out build/benchmark]       # some two minutes
 
 HoTPP is not among the course's packages; data/README.md says how to install it, in an environment
 of its own. Both predict the same events: the 20 that follow each origin, in all 17 categories.
 HoTPP reads the origin and the target, 21 events; ours reads seven histories of 20 besides. HoTPP is
 as fast as we could make it: without batch norm, dropout, the loss of the time between events and
-Lightning's trainer, its Adam fused, its batches ready beforehand.
+Lightning's trainer, its Adam fused. Batches are ready beforehand on both sides. FOLDER/hotpp.csv
+then holds rows as those of benchmark.csv, of each of HoTPP's networks that we tried.
 """
 
 import argparse
@@ -26,12 +27,17 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from helpers.events import TRAIN  # noqa: E402
-from helpers.losses import category_losses, multi_objective_loss  # noqa: E402
-from helpers.support.files import DATA  # noqa: E402
-from helpers.tools.benchmark import take_turns  # noqa: E402
+from helpers.support.files import DATA, ROOT, write_table  # noqa: E402
+from helpers.tools.benchmark.forms import make_step  # noqa: E402
+from helpers.tools.benchmark.table import make_table, tell_disturbance  # noqa: E402
+from helpers.tools.benchmark.turns import take_turns  # noqa: E402
 from helpers.training import Trainer, read_config  # noqa: E402
 
 warnings.filterwarnings("ignore")
+
+# The encoder, and the length of HoTPP's vector of a field; it puts them side by side.
+NETWORKS = (("gru", 32), ("gru", 8), ("transformer", 32))
+SECONDS = 20  # each comparison
 
 
 def make_body(
@@ -89,57 +95,45 @@ def make_hotpp_step(body: nn.Module, sizes: dict[str, int], events: Tensor) -> C
     return step
 
 
-def make_our_step(trainer: Trainer, origins: np.ndarray) -> Callable[[], None]:
-    """A training step of ours on the windows of these origins (B,)."""
-
-    def step() -> None:
-        batch = trainer.data.windows[TRAIN].batch(origins)
-        losses = category_losses(trainer.model(batch), batch.target, trainer.sizes)
-        multi_objective_loss(losses, batch.counted).mean().backward()
-        trainer.optimizer.step()
-        trainer.optimizer.zero_grad()
-
-    return step
+def compare(run: Trainer, origins: np.ndarray, encoder: str, field: int) -> list[dict]:
+    """Predicted events per second of ours and of one of HoTPP's networks, and the ratio."""
+    batch, shape = run.data.windows[TRAIN].batch(origins), run.config.model
+    sizes = dict(zip(run.names, run.sizes, strict=True))
+    events = torch.cat([batch.given, batch.target[:, -1:]], 1)
+    body = make_body(sizes, events.shape[1], encoder, field, shape.d_model, shape.num_heads)
+    steps = {
+        "ours": make_step(run.model, batch, run.data.log.categories),
+        "HoTPP": make_hotpp_step(body, sizes, events),
+    }
+    turns = take_turns(steps, SECONDS)
+    rates, here = batch.counted.sum().item() / turns.figures, {"batch": len(origins)}
+    here["d_model"] = shape.d_model
+    named, ratio = f"HoTPP, {encoder} {field}", rates["ours"] / rates["HoTPP"]
+    return [
+        turns.make_row("HoTPP", f"ours, beside {named}", rates["ours"], "events/s", **here),
+        turns.make_row("HoTPP", named, rates["HoTPP"], "events/s", **here),
+        turns.make_row("HoTPP", f"against {named}", ratio, "times", **here),
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--encoder", choices=("gru", "transformer"), default="gru")
-    parser.add_argument(
-        "--field",
-        type=int,
-        default=32,
-        help="the length of HoTPP's vector of a field; it puts them side by side",
-    )
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "benchmark", metavar="FOLDER")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    trainer = Trainer(read_config(DATA / "reference_run.json"), progress=False)
-    shape = trainer.config.model
-    sizes = dict(zip(trainer.names, trainer.sizes, strict=True))
-    windows = trainer.data.windows[TRAIN]
+    run = Trainer(read_config(DATA / "reference_run.json"), progress=False)
+    windows = run.data.windows[TRAIN]
     exists = windows.target_index(windows.origins) < len(windows.log)
     whole = windows.origins[exists.all(1)]  # all 20 events exist
+    rows = []
     for size in (16, 64):
         origins = np.random.default_rng(0).choice(whole, size, replace=False)
-        batch = windows.batch(origins)
-        events = torch.cat([batch.given, batch.target[:, -1:]], 1)
-        body = make_body(
-            sizes, events.shape[1], given.encoder, given.field, shape.d_model, shape.num_heads
-        )
-        steps = {
-            "ours": make_our_step(trainer, origins),
-            "HoTPP": make_hotpp_step(body, sizes, events),
-        }
-        seconds = take_turns(steps, seconds=20)
-        predicted = batch.counted.sum().item()
-        rates = {name: predicted / seconds[name].median() for name in steps}
-        low, middle, high = (seconds["HoTPP"] / seconds["ours"]).quantile([0.25, 0.5, 0.75])
-        print(
-            f"batch {size}: ours {rates['ours']:,.0f} events/s, "
-            f"HoTPP ({given.encoder}, {given.field}) {rates['HoTPP']:,.0f}; "
-            f"ratio {middle:.2f} ({low:.2f} to {high:.2f})"
-        )
+        for encoder, field in NETWORKS:
+            rows += compare(run, origins, encoder, field)
+    table = make_table(rows)
+    write_table(given.out / "hotpp.csv", table)
+    print(table.to_string(index=False, na_rep=""), tell_disturbance(table), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from helpers.support.commands import run_command
 from helpers.support.fast import speed_up
 from helpers.support.files import DATA, NOTEBOOKS
 from helpers.support.readiness import look_at_machine, show_findings
-from helpers.tools.benchmark import draw_batch, make_core, make_step
+from helpers.tools.benchmark.forms import draw_batch, make_core, make_step
 from helpers.training import read_config
 
 SECONDS = 2  # for each count of threads

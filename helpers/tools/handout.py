@@ -37,10 +37,10 @@ FILES = (
     "requirements.txt",
 )
 PLAIN_CHECKS = {"__init__.py", "packed.py", "scores.py", "verdicts.py"}  # they hold no answers
-# A tool that is not named here stays with the teacher.
+# A tool, a module or a folder of them, that is not named here stays with the teacher.
 TOOLS = {
     "__init__.py",
-    "benchmark.py",
+    "benchmark",
     "check_machine.py",
     "colab.py",
     "company.py",
@@ -93,7 +93,7 @@ def is_for_students(path: Path) -> bool:
     """Whether a file of `helpers` is handed out as it is."""
     for folder, names in ((PACKED.parent, PLAIN_CHECKS), (Path(__file__).parent, TOOLS)):
         if folder in path.parents:
-            return path.parent == folder and path.name in names
+            return path.relative_to(folder).parts[0] in names
     return True
 
 

@@ -106,8 +106,9 @@ def test_it_holds_what_a_student_needs_and_nothing_of_the_teacher_s(files):
     ]
     modules = {Path(name).name for name in files if name.startswith("helpers/checks/")}
     assert modules == handout.PLAIN_CHECKS | {"packed.txt"}
-    tools = {Path(name).name for name in files if name.startswith("helpers/tools/")}
+    tools = {name.split("/")[2] for name in files if name.startswith("helpers/tools/")}
     assert tools == handout.TOOLS
+    assert "helpers/tools/benchmark/forms.py" in files  # of a folder all of it
     for name in ("README.md", "LICENSE", "requirements.txt", "data/workplace.csv.gz"):
         assert files[name]
 

@@ -1,25 +1,10 @@
-"""The benchmark: what it compares computes the same, and it measures what it says.
+"""The forms of a training step compute the same, and each rung of the ladder runs its trick."""
 
-And its stored table is quoted right.
-"""
-
-import json
-import math
-import re
-import subprocess
-import sys
-from types import SimpleNamespace
-
-import numpy as np
-import pandas as pd
 import pytest
 import torch
 from small import small_batch, small_log, small_model
-from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from tqdm.auto import tqdm
 
-from helpers.events import read_log
 from helpers.losses import category_losses
 from helpers.model import (
     DecoderLayer,
@@ -29,7 +14,6 @@ from helpers.model import (
     attend,
 )
 from helpers.schema import WORKPLACE
-from helpers.support.errors import InputError
 from helpers.support.fast import (
     FastDecoderLayer,
     FastEmbedding,
@@ -38,27 +22,19 @@ from helpers.support.fast import (
     category_losses_fast,
     speed_up,
 )
-from helpers.support.files import ROOT
 from helpers.support.plain import PlainModel, make_plain
-from helpers.tools import benchmark
-from helpers.tools.benchmark import (
+from helpers.tools.benchmark import forms as benchmark
+from helpers.tools.benchmark.forms import (
     AllQueries,
-    RecordProducts,
     draw_batch,
     forms,
     ladder,
     make_core,
     make_step,
-    measure_reading,
-    peak_memory,
     plain_losses,
-    repeat_log,
     replace_attention,
-    run_apart,
     standard_attention,
-    take_turns,
 )
-from helpers.training import read_config
 
 CATEGORIES = WORKPLACE.make_categories(10)
 NAMES = [str(s) for s in range(7)]
@@ -246,206 +222,3 @@ def test_every_form_and_every_trick_lowers_its_loss_on_one_batch(monkeypatch):
         for _ in range(20):
             step()
         assert measure_loss(model, batch) < first
-
-
-def test_turns_are_paired_and_short_steps_are_repeated(monkeypatch):
-    clock, calls = [0.0], []
-
-    def step(name: str, seconds: float):
-        calls.append(name)
-        clock[0] += seconds
-
-    monkeypatch.setattr(benchmark, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
-    monkeypatch.setattr(benchmark, "TURN", 0.05)
-    steps = {"short": lambda: step("s", 0.01), "long": lambda: step("l", 0.1)}
-    table = take_turns(steps, seconds=0, least=4)
-    assert list(table) == ["short", "long"] and len(table) == 4
-    # The first turn is not counted; who begins takes turns too.
-    assert "".join(calls) == "sl" + 2 * ("sssssl" + "lsssss")
-    np.testing.assert_allclose(table, [[0.01, 0.1]] * 4)
-
-
-def test_recorded_products_are_those_of_the_step():
-    x, layer = torch.randn(5, 3), nn.Linear(3, 2)
-    with RecordProducts() as record:
-        layer(x).square().sum().backward()
-    # Forward, and the gradient of the weight; x needs none.
-    shapes = sorted(tuple(product().shape) for product in record.products)
-    assert shapes in ([(2, 3), (5, 2)], [(3, 2), (5, 2)])
-
-
-def test_a_log_of_any_length_is_the_built_in_one_again_and_again(tmp_path):
-    path = tmp_path / "log.csv"
-    repeat_log(path, 323_000)  # a little more than there is
-    lines = sum(1 for _ in path.open(encoding="utf-8"))
-    assert lines == 323_001
-    last = pd.read_csv(path, dtype=str, keep_default_na=False).tail(400)
-    last.to_csv(path, index=False)
-    log = read_log(path, WORKPLACE)
-    assert len(log) == 400
-    assert (np.diff(log.time) >= np.timedelta64(0)).all()
-    assert all("too rare" in note for note in log.notes)  # each employee in a few rows
-
-
-def test_reading_reads_the_log_beside_its_mapping(tmp_path):
-    path = tmp_path / "log.csv"
-    repeat_log(path, 3000)
-    with pytest.raises(InputError, match="mapping.json"):
-        measure_reading(str(path))
-    path.with_name("mapping.json").write_text(json.dumps(WORKPLACE.model_dump()))
-    seconds, peak = measure_reading(str(path))
-    assert seconds > 0
-    assert peak == peak_memory() or math.isnan(peak)
-
-
-def test_memory_is_that_of_another_process():
-    small, large = (run_apart(allocate, megabytes) for megabytes in (1, 300))
-    assert 250 < large - small < 400
-
-
-def allocate(megabytes: int) -> float:
-    np.ones(megabytes * 131072)
-    return peak_memory()
-
-
-@pytest.mark.long
-def test_a_whole_run_writes_its_table_and_its_figure(tmp_path, monkeypatch, capsys):
-    settings = dict(
-        SECONDS=0,
-        LEAST=1,
-        TURN=0,
-        BATCHES=(2, 4),
-        WIDTHS=(8, 16),
-        EVENTS=(3000, 6000),
-        AXES={"streams": (1, 2), "carry": (1, 2)},
-        RUNS=(1, 2),
-    )
-    for name, value in settings.items():
-        monkeypatch.setattr(benchmark, name, value)
-    monkeypatch.setattr(benchmark, "tqdm", lambda **options: tqdm(disable=True))
-    monkeypatch.setattr(benchmark, "read_config", read_tiny)
-    benchmark.main(["--out", str(tmp_path), "--threads", "1"])
-    table = pd.read_csv(tmp_path / "benchmark.csv")
-    assert set(table["part"]) == {
-        "forms",
-        "speed of ours",
-        "gain of a trick",
-        "products",
-        "growth",
-        "exponent of growth",
-        "use",
-        "reference run",
-        "reading",
-        "epochs",
-    }
-    assert (table["low"] <= table["value"]).all() and (table["value"] <= table["high"]).all()
-    share = table.query('name == "share of the products\' rate"')["value"]
-    assert share.between(1, 100).all() and len(share) == 4
-    assert (tmp_path / "benchmark.png").read_bytes().startswith(b"\x89PNG")
-    assert "times" in capsys.readouterr().out
-
-
-def read_tiny(path, changes=None):
-    return read_config(path, (changes or {}) | {"batches": 2, "epochs": 1})
-
-
-def test_a_wrong_argument_gets_words():
-    command = [sys.executable, "-m", "helpers.tools.benchmark", "--threads", "0"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert done.stderr == "error: --threads 0: must be at least 1\n"
-
-
-# -- the stored table, and what the data card quotes of it
-
-
-def stored() -> pd.DataFrame:
-    empty = {"batch": "", "d_model": "", "size": ""}
-    return pd.read_csv(ROOT / "data" / "benchmark.csv", keep_default_na=False, na_values=empty)
-
-
-def value(part: str, name: str, **setting) -> float:
-    rows = stored().query("part == @part and name == @name")
-    for key, wanted in setting.items():
-        rows = rows[rows[key] == wanted]
-    assert len(rows) == 1, (part, name, setting)
-    return rows["value"].iloc[0]
-
-
-def card_table(first: str) -> list[list[str]]:
-    """The rows of the table of data/README.md whose first heading this is."""
-    card = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
-    (body,) = re.findall(rf"^\| {first} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", card, re.M)
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in body.splitlines()]
-
-
-def speed_rows() -> list[list[str]]:
-    rows = []
-    for d_model in benchmark.WIDTHS:
-        for batch in benchmark.BATCHES:
-            here = dict(batch=batch, d_model=d_model)
-            whole = value("speed of ours", "against plain, whole batches", **here)
-            single = value("speed of ours", "against plain, window by window", **here)
-            share = value("products", "share of the products' rate", **here)
-            rows.append(
-                [str(d_model), str(batch), f"{whole:.1f}", f"{single:.1f}", f"{share:.0f} %"]
-            )
-    return rows
-
-
-def trick_rows() -> list[list[str]]:
-    rows = []
-    for name in stored().query("part == 'gain of a trick' and batch == 16")["name"]:
-        gains = [value("gain of a trick", name, batch=batch) for batch in (16, 256)]
-        rows.append([name, *(f"{gain:.2f}" for gain in gains)])
-    return rows
-
-
-def growth_rows() -> list[list[str]]:
-    rows = []
-    for axis, sizes in benchmark.AXES.items():
-        least, most = (value("growth", axis, size=size) for size in (sizes[0], sizes[-1]))
-        exponent = value("exponent of growth", axis, size=sizes[-1])
-        between = f"{sizes[0]} to {sizes[-1]}"
-        rows.append([axis, between, f"{most / least:.1f}", f"{exponent:.2f}"])
-    return rows
-
-
-def memory_rows() -> list[list[str]]:
-    rows = []
-    for events in benchmark.EVENTS:
-        names = ("read and indexed", "peak memory")
-        values = [value("reading", name, size=events) for name in names]
-        rows.append([f"{events:,}", *(f"{one:,.0f}" for one in values)])
-    return rows
-
-
-@pytest.mark.parametrize(
-    "first, rows",
-    [
-        ("d_model", speed_rows),
-        ("trick", trick_rows),
-        ("what grows", growth_rows),
-        ("events", memory_rows),
-    ],
-)
-def test_the_data_card_quotes_the_stored_benchmark(first, rows):
-    assert card_table(first) == rows()
-
-
-def test_the_stored_benchmark_shows_what_the_data_card_says():
-    ours = stored().query("part == 'speed of ours' and name.str.startswith('against plain')")
-    assert len(ours) and (ours["low"] > 3).all()  # more than three times as fast at every size
-    assert value("products", "share of the products' rate", batch=256, d_model=128) >= 30
-    small, large = (
-        value("gain of a trick", "products of 16-bit numbers (off)", batch=batch)
-        for batch in (16, 256)
-    )
-    assert small < 1 < large
-    assert value("reference run", "ours against plain, window by window") > 17 * 60 / 70
-    assert value("reading", "peak memory", size=1_000_000) < 1000
-    linear = "part == 'exponent of growth' and name in ('streams', 'source length')"
-    exponents = stored().query(linear)["value"]
-    assert len(exponents) and (exponents <= 1.1).all()
-    eight, many = (value("epochs", "peak memory", size=size) for size in (8, 64))
-    assert many < 1.1 * eight  # 2.7 MB more each, kept, would be 1.2
