@@ -8,7 +8,6 @@ counts as 0 seconds, since no bin tells more of it.
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from helpers.support.baselines import find_before
 
@@ -18,9 +17,9 @@ QUANTILES = (0.1, 0.5, 0.9)  # what a forecast says: its median, and the ends of
 FEWEST = 20  # durations after a kind of event, for a table of that kind alone
 
 
-def bin_seconds(elapsed: pd.Series) -> np.ndarray:
+def bin_seconds(elapsed: np.ndarray) -> np.ndarray:
     """The bin of each timedelta, (events,) int32; 0 where there is none."""
-    seconds = elapsed.dt.total_seconds().to_numpy()
+    seconds = elapsed / np.timedelta64(1, "s")
     bins = np.floor(np.log2(np.maximum(np.nan_to_num(seconds), 0.5))) + 2
     return np.where(np.isnan(seconds), 0, bins.clip(1, BINS)).astype(np.int32)
 
