@@ -10,20 +10,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from helpers.schema import ELAPSED, TIME_PARTS, Category, Column, LogMapping, Source, Stream
-from helpers.support.durations import STARTS, bin_seconds
+from helpers.support.durations import encode_elapsed, measure_elapsed
+from helpers.support.encoded import Encoded, make_table, rank
 from helpers.support.log_files import name_of, read_frame
 from helpers.support.notes import Notes, count_rows, refuse_values
 from helpers.support.splits import PART_NAMES, TEST, TRAIN, VALIDATION, split_events  # noqa: F401
 from helpers.support.text_values import parse_numbers
 
 UNSEEN = -1  # in place of an integer, where a value is there but has none of its own
-BLOCK = 2**14  # rows that a processor's cache holds
 
 
 @dataclass
@@ -73,8 +72,7 @@ def read_log(path: str | Path, mapping: LogMapping, id_category_size: int = 100)
     frame, times = read_frame(mapping, notes)
 
     # The order of time; rows of one moment keep the file's order.
-    moments, value = pick_times(frame, times, mapping.time)
-    time = moments["instant"].to_numpy()[value]
+    time, *_ = pick_times(frame, times, mapping.time)
     if not (time[1:] >= time[:-1]).all():
         notes.add("", "rows are not in the order of time; sorted, rows of equal time keep theirs")
         order = np.argsort(time, kind="stable")
@@ -89,10 +87,9 @@ def read_log(path: str | Path, mapping: LogMapping, id_category_size: int = 100)
         size = source.size or id_category_size
         if source.kind == "time":
             moments = pick_times(frame, times, source.column)
-            encoded |= encode_times(name, source.parts, *moments, sequence)
+            encoded |= encode_times(name, source.parts, sequence, *moments)
         elif source.kind == "span":
-            ends = [pick_times(frame, times, column) for column in source.column]
-            start, end = (moments["instant"].to_numpy()[value] for moments, value in ends)
+            start, end = (pick_times(frame, times, one)[0] for one in source.column)
             encoded[name] = encode_elapsed(end - start)
         elif source.kind == "number":
             text, how = frame[source.column], mapping.columns.get(source.column, Column())
@@ -103,11 +100,8 @@ def read_log(path: str | Path, mapping: LogMapping, id_category_size: int = 100)
             text = frame[source.column]
             encoded[name] = encode_names(name, size, mapping.min_count, text, training, notes)
 
-    table = np.empty((len(time), len(encoded)), np.int32)
-    known = [forget_unseen(one.integers, one.value[training]) for one in encoded.values()]
-    for i in range(0, len(time), BLOCK):
-        for c, one in enumerate(encoded.values()):
-            table[i : i + BLOCK, c] = known[c].take(one.value[i : i + BLOCK])
+    known = [forget_unseen(one, training) for one in encoded.values()]
+    table = make_table([one.value for one in encoded.values()], known)
     return Log(
         categories=mapping.make_categories(id_category_size),
         streams=[Stream(*item) for item in mapping.streams.items()],
@@ -116,60 +110,40 @@ def read_log(path: str | Path, mapping: LogMapping, id_category_size: int = 100)
         sequence=sequence,
         time=time,
         part=part,
-        row=np.unique(frame.index, return_inverse=True)[1],
+        row=rank(frame.index.to_numpy()),
         vocabularies={category: one.vocabulary for category, one in encoded.items()},
         split_by_time=mapping.split.by is None,
         notes=notes,
     )
 
 
-def forget_unseen(integers: np.ndarray, trained: np.ndarray) -> np.ndarray:
-    """The integers of a category's values as int32, -1 where training has none of that integer.
+def forget_unseen(category: Encoded, training: np.ndarray) -> np.ndarray:
+    """The integers of a category's values as int32, -1 where no training event has that integer.
 
     Their vectors would stay the random ones that they start with, and be noise to the network.
-    `trained` are the values of the training events.
     """
-    seen = np.zeros(len(integers), bool)
-    seen[trained] = True
+    value, integers, _ = category
+    seen = np.bincount(value[training], minlength=len(integers)) > 0  # (values,)
     known = np.isin(integers, integers[seen]) | (integers == 0)
     return np.where(known, integers, UNSEEN).astype(np.int32)
 
 
-# -- from a column to a category
+# -- from a column to a category; training: the numbers of the events that train
 
 
-class Encoded(NamedTuple):
-    """A column has few different values, so each of them is made an integer once.
-
-    value: (events,) which of them an event has, from 0
-    integers: (values,) its integer, 0 where it is blank
-    vocabulary: what stands behind the integers
-    """
-
-    value: np.ndarray
-    integers: np.ndarray
-    vocabulary: list
+def pick_times(frame: pd.DataFrame, times: dict, column: str | list[str]) -> tuple:
+    """Each event's instant (UTC) and value, (events,), and each value's clock (on the wall)."""
+    value, moments = frame[name_of(column)].array.codes, times[name_of(column)]
+    return moments["instant"].to_numpy()[value], value, moments["clock"]
 
 
-def pick_times(frame: pd.DataFrame, times: dict, column) -> tuple[pd.DataFrame, np.ndarray]:
-    """The "instant" (UTC) and "clock" (on the wall) of each value; and each event's value."""
-    return times[name_of(column)], frame[name_of(column)].array.codes
-
-
-def encode_times(
-    name: str, parts: list[str], moments: pd.DataFrame, value: np.ndarray, sequence: np.ndarray
-) -> dict[str, Encoded]:
-    instant, clock, encoded = moments["instant"].to_numpy(), moments["clock"].dt, {}
+def encode_times(name: str, parts: list[str], sequence, instant, value, clock) -> dict:
+    encoded, clock = {}, clock.dt
     for part in parts:
         first = 1 if part in ("Month", "Day", "Weekday") else 0  # hours and minutes count from 0
         if part in ELAPSED:
-            events = pd.Series(instant[value])
-            groups = events.groupby(sequence)
-            if part == "SinceLast":
-                before = groups.shift()  # blank at a sequence's first event
-            else:
-                before = groups.transform("first").where(groups.cumcount() > 0)
-            encoded[f"{name}_{part}"] = encode_elapsed((events - before).to_numpy())
+            elapsed = measure_elapsed(instant, sequence, part)
+            encoded[f"{name}_{part}"] = encode_elapsed(elapsed)
             continue
         if part == "HourOfWeek":
             integers = clock.day_of_week * 24 + clock.hour + 1
@@ -181,11 +155,6 @@ def encode_times(
         integers = np.nan_to_num(integers).astype(np.int32)
         encoded[f"{name}_{part}"] = Encoded(value, integers, vocabulary)
     return encoded
-
-
-def encode_elapsed(elapsed: np.ndarray) -> Encoded:
-    """(events,) timedeltas, in bins."""
-    return Encoded(bin_seconds(elapsed), np.arange(len(STARTS)), STARTS)
 
 
 def encode_numbers(name, source: Source, size: int, numbers, text, training, notes) -> Encoded:

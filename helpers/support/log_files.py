@@ -10,7 +10,6 @@ from helpers.support.pairs import START_TIME, join_rows, split_rows
 from helpers.support.table_files import read_table
 from helpers.support.text_values import blank_out, note_names, parse_times
 
-
 MIX = np.uint64(0x9E3779B97F4A7C15)  # odd, its digits without a pattern
 
 
