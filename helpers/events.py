@@ -100,8 +100,7 @@ def read_log(path: str | Path, mapping: LogMapping, id_category_size: int = 100)
             text = frame[source.column]
             encoded[name] = encode_names(name, size, mapping.min_count, text, training, notes)
 
-    known = [forget_unseen(one, training) for one in encoded.values()]
-    table = make_table([one.value for one in encoded.values()], known)
+    table = make_table([forget_unseen(category, training) for category in encoded.values()])
     return Log(
         categories=mapping.make_categories(id_category_size),
         streams=[Stream(*item) for item in mapping.streams.items()],
@@ -117,15 +116,15 @@ def read_log(path: str | Path, mapping: LogMapping, id_category_size: int = 100)
     )
 
 
-def forget_unseen(category: Encoded, training: np.ndarray) -> np.ndarray:
-    """The integers of a category's values as int32, -1 where no training event has that integer.
+def forget_unseen(category: Encoded, training: np.ndarray) -> Encoded:
+    """The category with -1 in place of each integer that no training event has.
 
     Their vectors would stay the random ones that they start with, and be noise to the network.
     """
-    value, integers, _ = category
+    value, integers, vocabulary = category
     seen = np.bincount(value[training], minlength=len(integers)) > 0  # (values,)
     known = np.isin(integers, integers[seen]) | (integers == 0)
-    return np.where(known, integers, UNSEEN).astype(np.int32)
+    return Encoded(value, np.where(known, integers, UNSEEN).astype(np.int32), vocabulary)
 
 
 # -- from a column to a category; training: the numbers of the events that train
@@ -142,8 +141,7 @@ def encode_times(name: str, parts: list[str], sequence, instant, value, clock) -
     for part in parts:
         first = 1 if part in ("Month", "Day", "Weekday") else 0  # hours and minutes count from 0
         if part in ELAPSED:
-            elapsed = measure_elapsed(instant, sequence, part)
-            encoded[f"{name}_{part}"] = encode_elapsed(elapsed)
+            encoded[f"{name}_{part}"] = encode_elapsed(measure_elapsed(instant, sequence, part))
             continue
         if part == "HourOfWeek":
             integers = clock.day_of_week * 24 + clock.hour + 1

@@ -87,8 +87,8 @@ GUARDS = [
     Guard("a part sees later ones", "_log.part <= _p", "_log.part >= 0"),
     Guard("the split cuts a moment in two", "np.searchsorted(time[_b], time, side='right')",
           "np.searchsorted(_b, np.arange(len(time)), side='right')"),
-    Guard("the split cuts a sequence in two", "np.searchsorted(_b, drawn, side='right').astype(_t)[_s]",
-          "np.searchsorted(_b, _s, side='right')"),
+    Guard("the split cuts a sequence in two", "np.searchsorted(_b, drawn, side='right')",
+          "np.searchsorted(_b, np.arange(len(drawn)), side='right')"),
     Guard("all parts count as training", "_part == TRAIN", "_part >= TRAIN"),
     # what an event becomes
     Guard("hours and minutes from 1", "1 if _part in _names else 0", "1"),

@@ -25,16 +25,16 @@ class Encoded(NamedTuple):
     vocabulary: list
 
 
-def make_table(values: list[np.ndarray], integers: list[np.ndarray]) -> np.ndarray:
-    """Of each category (events,) values and what they become: (events, categories) int32.
+def make_table(categories: list[Encoded]) -> np.ndarray:
+    """The events' integers: (events, categories) int32.
 
     Row by row in blocks, since a column at a time would fetch the whole table for each.
     """
-    table = np.empty((len(values[0]), len(values)), np.int32)
+    table = np.empty((len(categories[0].value), len(categories)), np.int32)
     for start in range(0, len(table), BLOCK):
         block = slice(start, start + BLOCK)
-        for c, (value, integer) in enumerate(zip(values, integers, strict=True)):
-            table[block, c] = integer.take(value[block])
+        for c, (value, integers, _) in enumerate(categories):
+            table[block, c] = integers.take(value[block])
     return table
 
 
