@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from array import array
+from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -94,7 +95,8 @@ def read_plain(
     def read_block(numbered: tuple[int, bytes]) -> pa.Table | None:
         number, block = numbered
         skipped = 0 if number else above + 1
-        if not is_plain(block, delimiter):
+        mark = number and block.startswith(BOM_UTF8)  # here it is text, and Arrow would drop it
+        if mark or not is_plain(block, delimiter):
             return None
         names = [str(place) for place in range(len(header))]
         how = pa.csv.ReadOptions(
