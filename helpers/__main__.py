@@ -102,18 +102,20 @@ FOR_STUDENTS = {
 if (ROOT / "helpers" / "checks" / "packed.txt").exists():
     COMMANDS = FOR_STUDENTS
 TAKE_A_FOLDER = {"grade"}
+HELP = {"--help", "-h"}
 CACHES = (".pytest_cache", ".ruff_cache", ".hypothesis", "multi_stream_events_course.egg-info")
 
 
 def main(arguments: list[str]) -> int:
     """Does what the first argument names, some with a folder; returns the exit status."""
-    command, given = (arguments or [""])[0], arguments[1:]
-    if command not in COMMANDS or len(given) != (command in TAKE_A_FOLDER) or "" in given:
+    command, given = (arguments or ["help"])[0], arguments[1:]
+    asks = command == "help" or not HELP.isdisjoint(arguments)
+    if asks or command not in COMMANDS or len(given) != (command in TAKE_A_FOLDER) or "" in given:
         print("python -m helpers COMMAND, or make COMMAND, where COMMAND is one of\n")
         for name, (about, _) in COMMANDS.items():
             print(f"  {name:<11}" + about.replace("\n", "\n" + 13 * " "))
         print("\nThe first of these that needs .venv builds it.")
-        return 0 if arguments in ([], ["help"]) else 2
+        return 0 if asks else 2
     if command == "clean":
         clean()
         return 0

@@ -192,6 +192,18 @@ MALICIOUS = {
         held = []
         while True: held.append(bytearray(10 ** 8))
         """,
+    "memory that is kept": """
+        import builtins, numpy
+        builtins.held = []
+        while True: builtins.held.append(numpy.ones(10 ** 7))
+        """,
+    "memory without a word": """
+        held, size = [], 10 ** 8
+        while True:
+            try: held.append(bytes(size))
+            except MemoryError: size = size // 2 + 1
+        """,
+    "a large answer": "return [[]] * 10 ** 6",
     "deleted files": """
         import os, pathlib, shutil
         ways = [os.remove, os.unlink, pathlib.Path.unlink, os.rmdir, shutil.rmtree]

@@ -64,6 +64,10 @@ def test_without_a_command_it_lists_them_and_a_wrong_one_is_an_error(project):
     for arguments, status in (
         ((), 0),
         (("help",), 0),
+        (("--help",), 0),
+        (("-h",), 0),
+        (("run", "--help"), 0),
+        (("grade", "-h"), 0),
         (("bake",), 2),
         (("run", "test"), 2),
         (("grade",), 2),

@@ -104,7 +104,7 @@ def the_last_and_one_where_it_is_large(x):
     return torch.relu(x[0] - 5).sum() + x[3].sum()
 
 
-READ = {  # which of four places
+_READ = {  # which of four places
     the_last_vector: [3],
     the_last_two: [2, 3],
     one_rounded: [1],  # before the maximum, where a gradient errs as a change that falls does
@@ -123,7 +123,7 @@ def places_read(student):
     """Exercise 04.2: which of T places a function of encoded (T, d) reads."""
 
     def right(box, encoded):
-        read = READ[box.__call__]
+        read = _READ[box.__call__]
         return [place in read for place in range(len(encoded))]
 
     def by_gradient(box, encoded):
@@ -137,14 +137,14 @@ def places_read(student):
         return [not torch.equal(before, box(encoded + change[:, None])) for change in changes]
 
     def by_changes_that_stay(box, encoded):
-        read = READ[box.__call__]
+        read = _READ[box.__call__]
         return [place >= min(read) for place in range(len(encoded))]
 
     def turned(box, encoded):
         return [not read for read in right(box, encoded)]
 
     def as_numbers(box, encoded):
-        return READ[box.__call__]
+        return _READ[box.__call__]
 
     encoded = torch.tensor([[0.1, 0.2], [0.3, -0.1], [0.5, 0.4], [0.2, 0.1]])
     mistakes = {
@@ -159,7 +159,7 @@ def places_read(student):
         "That is True where nothing is read.": turned,
         "Those are the numbers of the places; a truth value for each place is wanted.": as_numbers,
     }
-    compare(student, right, [(make_box(box), encoded) for box in READ], mistakes)
+    compare(student, right, [(make_box(box), encoded) for box in _READ], mistakes)
 
 
 def multiplications(student):

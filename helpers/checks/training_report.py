@@ -88,7 +88,7 @@ def other_categories(student):
 
 
 # What the check's patients show, and the cause of each.
-PATIENTS = {
+_PATIENTS = {
     (0.05, 0.05, 0.14, 0, 0.01): "rate too small",
     (0.008, 0.008, 0.18, 0, 0.002): "rate too small",
     (0.14, 0.14, -0.02, 0, 0.03): "rate too small",
@@ -106,7 +106,7 @@ def diagnose(student):
     """Exercise 07.3: which of four causes a training has that learns nothing."""
 
     def right(fall_of_train, fall_of_validation, above_ceiling, repeated_rows, moved):
-        return PATIENTS[fall_of_train, fall_of_validation, above_ceiling, repeated_rows, moved]
+        return _PATIENTS[fall_of_train, fall_of_validation, above_ceiling, repeated_rows, moved]
 
     def never_stepped(*marks):
         return "no step"
@@ -154,7 +154,7 @@ def diagnose(student):
         "Memorising need not have come far: it shows in two curves that part.": great_fall,
         "Look at validation: does it fall with train, or rise?": by_validation_alone,
     }
-    compare(student, right, list(PATIENTS), mistakes)
+    compare(student, right, list(_PATIENTS), mistakes)
 
 
 def made_up_report(student):

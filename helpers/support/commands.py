@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from helpers.support.errors import InputError, TrainingStopped, in_one_line
 from helpers.support.files import make_folder
@@ -22,6 +23,25 @@ def run_command(main: Callable[[], None], stopped: str) -> None:
         sys.exit(f"error: {in_one_line(str(error))}")
     except KeyboardInterrupt:
         sys.exit(stopped)
+
+
+def prepare_folder(
+    folder: Path,
+    remedy: str = "move away what lies in its place, make its folder writable, or copy the project "
+    "to a place of your own",
+) -> None:
+    """Makes the folder that a command writes to; told early, before the work, if it cannot.
+
+    Raises InputError, with the remedy, where it is no folder or nothing can be written in it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{folder}: nothing can be written there ({error.strerror}); {remedy}"
+        ) from None
 
 
 def parse_arguments(

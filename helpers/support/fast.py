@@ -6,8 +6,11 @@ measured by `helpers.tools.benchmark`. Nobody needs to read this to understand t
 
 from __future__ import annotations
 
+import ctypes
 import math
+from contextlib import suppress
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,6 +19,9 @@ from helpers.model import DecoderLayer, EventEmbedding, StreamEncoderLayer, spli
 from helpers.support.watching import note_weights
 
 SHORT_ROW = 16  # PyTorch's softmax is five times faster across rows than along shorter ones
+MANY = 2**15  # so many numbers PyTorch sorts digit by digit, fewer by comparing them
+# Of glibc's malloc.h: what it gives back to the system, and the bytes below which it does not.
+TRIM_THRESHOLD, MMAP_THRESHOLD = (-1, 2**29), (-3, 2**25)
 
 
 def speed_up(model: nn.Module) -> nn.Module:
@@ -23,6 +29,7 @@ def speed_up(model: nn.Module) -> nn.Module:
 
     Layers of a class of somebody's own are left alone.
     """
+    keep_memory()
     forms = {
         EventEmbedding: FastEmbedding,
         StreamEncoderLayer: FastEncoderLayer,
@@ -33,36 +40,62 @@ def speed_up(model: nn.Module) -> nn.Module:
     return model
 
 
+def keep_memory() -> None:
+    """What a step frees stays with the process, for the next one.
+
+    By default large pieces go back to the system, and each step waits for new pages: at d_model 128
+    for a tenth of its time. Systems without glibc are left as they are.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        for setting in (TRIM_THRESHOLD, MMAP_THRESHOLD):
+            ctypes.CDLL(None).mallopt(*setting)
+
+
 # -- gradient from sorted rows
 
 
 class SumOfRows(torch.autograd.Function):
-    """The sum of the table's rows that each event names: (R, d) and (N, C) int32 -> (N, d).
+    """The sum of the table's rows that each event names, and its position.
+
+    A table (R, d), positions (L, d) and rows (..., L, C) int32, those of each category's own part
+    of the table -> (..., L, d).
 
     As `F.embedding_bag`, but three times as fast in the backward pass. A row's gradient is the sum
     over the events that name it, so with the names sorted it is a bag of rows of the gradient.
     """
 
     @staticmethod
-    def forward(ctx, table: Tensor, rows: Tensor) -> Tensor:
+    def forward(ctx, table: Tensor, position: Tensor, rows: Tensor) -> Tensor:
         ctx.save_for_backward(rows)
         ctx.size = len(table)
-        return F.embedding_bag(rows, table, mode="sum")
+        summed = F.embedding_bag(rows.flatten(0, -2), table, mode="sum")
+        return summed.view(*rows.shape[:-1], -1).add_(position)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
-        (rows,) = ctx.saved_tensors
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+        of_position = grad.sum_to_size(grad.shape[-2:])
+        rows, grad = ctx.saved_tensors[0].flatten(0, -2), grad.flatten(0, -2)  # (N, C), (N, d)
         dtype = torch.int16 if ctx.size < 2**15 else torch.int32  # short ones sort twice as fast
-        names, place = rows.flatten().to(dtype).sort(stable=True)
-        every = torch.arange(ctx.size, dtype=dtype, device=rows.device)
-        starts = torch.searchsorted(names, every)
-        return F.embedding_bag(place // rows.shape[1], grad, starts, mode="sum"), None
+        names, place = sort(rows.T.to(dtype).flatten())  # category after category
+        starts = torch.searchsorted(names, torch.arange(ctx.size, dtype=dtype, device=rows.device))
+        # Each event has one value of a category, so the first N places are of the first category.
+        before = torch.arange(0, len(place), len(rows), device=rows.device)
+        events = place.view(-1, len(rows)).sub_(before[:, None]).flatten()
+        return F.embedding_bag(events, grad, starts, mode="sum"), of_position, None
+
+
+def sort(numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """The numbers (N,) in their order, equal ones as they came, and where each was."""
+    if numbers.is_cpu and len(numbers) < MANY:  # NumPy sorts these digit by digit too
+        place = torch.from_numpy(np.argsort(numbers.numpy(), kind="stable"))
+        return numbers[place], place
+    return numbers.sort(stable=True)
 
 
 class FastEmbedding(EventEmbedding):
-    def sum_values(self, rows: Tensor) -> Tensor:
-        summed = SumOfRows.apply(self.values.weight, rows.flatten(0, -2))
-        return summed.view(*rows.shape[:-1], -1)
+    def forward(self, events: Tensor, start: int) -> Tensor:
+        position = self.position[start : start + events.shape[-2]]
+        return SumOfRows.apply(self.values.weight, position, events + self.first)
 
 
 # -- attention in plain products
@@ -106,36 +139,61 @@ class FastDecoderLayer(DecoderLayer):
 # -- no keys for one question
 
 
+class SetLastApart(torch.autograd.Function):
+    """(S, B, T, d) -> the same, and its last places (S, B, 1, d).
+
+    A slice's gradient would be as large as what it is taken from, and 0 but for the last places.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x.view_as(x), x[:, :, -1:].clone()
+
+    @staticmethod
+    def backward(ctx, grad: Tensor, of_last: Tensor) -> Tensor:
+        grad[:, :, -1:] += of_last  # in place: nobody else has it
+        return grad
+
+
 class FastEncoderLayer(StreamEncoderLayer):
+    """Where the last place alone asks, nothing needs a key or a value of its own.
+
+    A score is q . (W x) = (W^T q) . x, so the question goes through the keys' weights once, in
+    place of every event; and what is read is sum of w (W x) = W (sum of w x). So it is with the
+    norm's scale. The keys' bias and the norm's shift add the same to all of a question's scores,
+    which changes no weight.
+    """
+
     attend = staticmethod(attend_fast)
 
-    def read(self, x: Tensor, known: Tensor, queries: int, drop: float) -> Tensor:
+    def forward(self, x: Tensor, known: Tensor, queries: int) -> Tensor:
         if queries > 1:
-            return super().read(x, known, queries, drop)
-        return self.read_last(x, known, drop)
+            return super().forward(x, known, queries)
+        drop = self.dropout if self.training else 0.0
+        x, last = SetLastApart.apply(x)  # (S, B, T, d) and (S, B, 1, d)
+        x = last + F.dropout(self.out(self.read_last(x, last, known, drop)), drop)
+        hidden = F.dropout(F.relu(self.wide(self.norm2(x))), drop)
+        return x + F.dropout(self.narrow(hidden), drop)
 
-    def read_last(self, x: Tensor, known: Tensor, drop: float) -> Tensor:
-        """What the last place alone reads: (S, B, T, d) -> (S, B, 1, d).
-
-        Then nothing needs a key or a value of its own. A score is q . (W x) = (W^T q) . x, so the
-        question goes through the keys' weights once, in place of every event; and what is read is
-        sum of w (W x) = W (sum of w x). The keys' bias adds the same to all of a question's scores,
-        which changes no weight.
-        """
+    def read_last(self, x: Tensor, last: Tensor, known: Tensor, drop: float) -> Tensor:
+        """What the last place alone reads: (S, B, T, d) and (S, B, 1, d) -> (S, B, 1, d)."""
         S, B, T, d = x.shape
         heads, width = self.num_heads, d // self.num_heads
         split = self.key_value.weight.view(S, d, 2, heads, width)
         key, value = split.permute(2, 0, 3, 1, 4)  # (S, heads, d, width) each
-        q = self.query(x[:, :, -1]) / math.sqrt(width)  # (S, B, d)
+        scale, shift = self.norm1.weight, self.norm1.bias  # (S, 1, 1, d)
+        q = self.query(self.norm1(last)) / math.sqrt(width)  # (S, B, 1, d)
         q = q.view(S, B, heads, width).transpose(1, 2)  # (S, heads, B, width)
-        question = (q @ key.mT).transpose(1, 2).reshape(S * B, heads, d)
+        question = (q @ key.mT).transpose(1, 2) * scale  # (S, B, heads, d)
 
-        x = x.view(S * B, T, d)
-        scores = torch.bmm(question, x.mT).view(S * B, heads, 1, T)
+        normal = F.layer_norm(x, (d,)).view(S * B, T, d)
+        scores = torch.bmm(question.reshape(S * B, heads, d), normal.mT).view(S * B, heads, 1, T)
         weights = weigh(scores, known.reshape(S * B, 1, 1, T), drop).squeeze(2)
-        mixed = torch.bmm(weights, x).view(S, B, heads, d).transpose(1, 2) @ value
-        mixed = mixed.transpose(1, 2).reshape(S, B, d) + self.key_value.bias[:, :, d:]
-        return mixed.unsqueeze(2)
+        read = torch.bmm(weights, normal).view(S, B, heads, d)
+        share = weights.sum(-1).view(S, B, heads, 1)  # 1, but for what dropout takes
+        read = torch.addcmul(shift * share, read, scale)
+        mixed = read.transpose(1, 2) @ value  # (S, heads, B, width)
+        return mixed.transpose(1, 2).reshape(S, B, 1, d) + self.key_value.bias[..., d:].unsqueeze(2)
 
 
 # -- one softmax, kept
@@ -153,22 +211,24 @@ class CrossEntropies(torch.autograd.Function):
     @staticmethod
     def forward(ctx, logits: Tensor, columns: Tensor, sizes: list[int]) -> Tensor:
         p = logits.softmax(-1)
-        if p.gather(-1, columns).min() > 1e-30:
-            for part in p.split(sizes, -1):
-                part /= part.sum(-1, keepdim=True)
-            losses = -p.gather(-1, columns).log()
-        else:  # so far below another category's, or no number, that it cannot tell: each for itself
-            logs = torch.cat([part.log_softmax(-1) for part in logits.split(sizes, -1)], -1)
-            p, losses = logs.exp(), -logs.gather(-1, columns)
-        ctx.save_for_backward(p, columns)
+        true = p.gather(-1, columns)
+        if not true.min() > 1e-30:  # too far below another category, or no number, to be told
+            parts = logits.split(sizes, -1)  # each category for itself
+            p = torch.cat([part.softmax(-1) for part in parts], -1)
+            logs = torch.cat([part.log_softmax(-1) for part in parts], -1)
+            sums, losses = torch.ones_like(true), -logs.gather(-1, columns)
+        else:
+            sums = torch.stack([part.sum(-1) for part in p.split(sizes, -1)], -1)  # (N, C)
+            losses = (sums / true).log_()
+        ctx.save_for_backward(p, sums, columns)
         ctx.sizes = sizes
         return losses
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
-        p, columns = ctx.saved_tensors
+        p, sums, columns = ctx.saved_tensors
         # In place: PyTorch refuses a second backward.
-        for part, each in zip(p.split(ctx.sizes, -1), grad.split(1, -1), strict=True):
+        for part, each in zip(p.split(ctx.sizes, -1), (grad / sums).split(1, -1), strict=True):
             part *= each
         return p.scatter_add_(-1, columns, -grad), None, None
 

@@ -19,6 +19,7 @@ from nbconvert import HTMLExporter, SlidesExporter
 from nbformat import NotebookNode
 from tqdm.auto import tqdm
 
+from helpers.support.commands import prepare_folder, run_command
 from helpers.support.files import NOTEBOOKS, ROOT
 from helpers.support.wording import show
 
@@ -167,6 +168,7 @@ def main(arguments: list[str]) -> None:
     paths = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
     if not paths:
         sys.exit(f"no notebook in {NOTEBOOKS}")
+    prepare_folder(SLIDES if arguments else EXECUTED)
     if not arguments:
         run_all(paths)
         return
@@ -181,4 +183,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_command(lambda: main(sys.argv[1:]), "stopped")

@@ -24,12 +24,13 @@ what it has not answered counts as wrong. The right answers and the other cases'
 judge's process, to which it sends nothing but numbers and texts. It may write its own temporary
 folder alone, and read nothing besides but Python and the system's libraries: not the checks, the
 grades, another hand-in, or whatever else is on the machine. It opens no connection, starts no
-process, and takes 2 GB of memory and 256 MB of disk at most. On Linux the kernel holds to this
-(Landlock, from Linux 5.13; the page says whether it did). **On Windows and macOS Python alone
-does, and that can be got past**: by compiled code in the installed libraries, which Python does not
-watch, and by one who knows Python's inside well. What that one could do is what you could do on
-this machine. So a class that you distrust is graded on Linux, or in a container or a virtual
-machine that has nothing else in it.
+process, and takes 2 GB of memory and 256 MB of disk at most; an answer of a megabyte counts as
+wrong. On Linux the kernel holds to this (Landlock, from Linux 5.13; the page says whether it did),
+and the judge's own memory has a limit, too. **On Windows and macOS Python alone does, and that can
+be got past**: by compiled code in the installed libraries, which Python does not watch, and by one
+who knows Python's inside well. What that one could do is what you could do on this machine. So a
+class that you distrust is graded on Linux, or in a container or a virtual machine that
+has nothing else in it.
 
 **What cannot be hidden.** Some checks also ask how a value was found: how often `backward` was
 called, how many rows a layer computed, whether an argument or a shared random state was changed.
@@ -54,15 +55,17 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from helpers.support.commands import run_command
+from helpers.support.commands import prepare_folder, run_command
 from helpers.support.errors import InputError
 from helpers.support.files import NOTEBOOKS, ROOT, lock_folder, replace_file
+from helpers.tools.grading import confine
 from helpers.tools.grading.exercises import Exercise, list_exercises
 from helpers.tools.grading.hand_ins import HandIn, collect, hash_name
 from helpers.tools.grading.judge import judge
 from helpers.tools.grading.process import make_template, remove
 from helpers.tools.grading.tables import write_grades
 
+JUDGE_MEMORY = 2 * 2**30  # bytes that a judge may take more than at its start; 0.6 GB were seen
 GUARDS = {"files": "files", "network": "network", "signals": "other processes"}
 
 
@@ -71,6 +74,7 @@ def grade(folder: Path) -> Path:
     if not folder.resolve().name or not folder.is_dir():
         raise InputError(f"{folder}: no such folder; name the one that holds the hand-ins")
     out = folder.resolve().with_name(f"{folder.resolve().name}-grades")
+    prepare_folder(out, f"copy {folder} to a place of your own, and grade the copy")
     exercises = list_exercises()
     temporary = Path(tempfile.mkdtemp(prefix="grading-")).resolve()
     try:
@@ -121,10 +125,11 @@ def grade_all(
 
 
 def start_judge() -> None:
-    """Prepares a process that judges: it writes where nothing is kept, on one core."""
+    """Prepares a process that judges: on one core, and with no more memory than answers need."""
     import torch
 
     torch.set_num_threads(1)
+    confine.limit_own_memory(JUDGE_MEMORY)
 
 
 def grade_one(hand_in: HandIn, exercises: list[Exercise], template: Path, seed: int) -> dict:

@@ -24,6 +24,7 @@ from latex2mathml.converter import convert
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 
+from helpers.support.commands import prepare_folder, run_command
 from helpers.support.files import NOTEBOOKS, ROOT
 
 HERE = Path(__file__).parent
@@ -388,6 +389,7 @@ def space_out(formula: str) -> str:
 
 def write_guide(page: Path = PAGE) -> None:
     """Writes the guide as Markdown and as a page of HTML that needs no network."""
+    prepare_folder(page.parent)
     templates = Environment(
         loader=FileSystemLoader(HERE),
         undefined=StrictUndefined,
@@ -398,7 +400,6 @@ def write_guide(page: Path = PAGE) -> None:
     renderer = WithFormulas(escape=False, exclude_anchor_links=True)
     body = MarkdownWithMath(renderer=renderer).render(text).replace("<th>", '<th scope="col">')
     html = templates.get_template("guide.html.j2").render(body=body)
-    page.parent.mkdir(parents=True, exist_ok=True)
     page.with_suffix(".md").write_text(text, encoding="utf-8")
     page.with_suffix(".html").write_text(html, encoding="utf-8")
 
@@ -440,4 +441,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_command(lambda: main(sys.argv[1:]), "stopped")

@@ -19,6 +19,7 @@ from zlib import crc32
 from jinja2 import StrictUndefined, Template
 
 from helpers.checks.packed import PACKED, pack
+from helpers.support.commands import prepare_folder, run_command
 from helpers.support.files import ROOT
 from helpers.tools.address import NOBODY_S, find_address
 from helpers.tools.course import NOTEBOOKS, write_student_edition
@@ -127,8 +128,7 @@ def make_notebooks() -> dict[str, bytes]:
 
 
 def write_zip(files: dict[str, bytes], path: Path = ZIP) -> None:
-    """Writes the zip, making its folder. Its notebooks are read-only, since work is kept apart."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes the zip. Its notebooks are read-only, since work is kept apart."""
     with ZipFile(path, "w") as archive:
         for name in sorted(files):
             entry = ZipInfo(f"{FOLDER}/{name}", (*DATE, *get_time(files[name])))
@@ -149,9 +149,10 @@ def get_time(content: bytes) -> tuple[int, int, int]:
 
 def main() -> None:
     """Writes the zip, and says where it is and how large."""
+    prepare_folder(ZIP.parent)
     write_zip(collect())
     print(f"{ZIP}: {ZIP.stat().st_size / 1e6:.1f} MB, to be unpacked anywhere; begin in its README")
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, "stopped; the same command writes the zip anew")

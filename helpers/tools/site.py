@@ -22,6 +22,7 @@ from nbconvert.preprocessors import ExtractOutputPreprocessor
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_notebook, new_output
 
+from helpers.support.commands import prepare_folder, run_command
 from helpers.support.files import ROOT
 from helpers.tools.course import NOTEBOOKS, WIDGET, read_without
 from helpers.tools.guide import Lesson, WithFormulas, read_first_cell
@@ -214,7 +215,7 @@ def make_site(folder: Path = SITE) -> list[Page]:
         sys.exit(f"no notebook in {NOTEBOOKS}")
     files = {path: f"{path.stem}.html" for path in notebooks} | TEXTS
     shutil.rmtree(folder, ignore_errors=True)
-    (folder / "figures").mkdir(parents=True)
+    prepare_folder(folder / "figures")
     pages = []
     for path in files:
         page, figures = make_page(path, files)
@@ -265,4 +266,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, "stopped; the same command makes the site anew")

@@ -2,13 +2,15 @@
 
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from helpers.support.commands import run_command
+from helpers.support.commands import prepare_folder, run_command
+from helpers.support.errors import InputError
 from helpers.support.files import ROOT
 from helpers.tools import train
 
@@ -148,3 +150,48 @@ def test_what_the_system_refuses_is_said_in_one_line_that_commands_no_terminal()
     with pytest.raises(SystemExit) as caught:
         run_command(fail, "stopped")
     assert caught.value.code == r"error: [Errno 2] No such file: '\x1b[31m red'"
+
+
+@pytest.fixture(scope="module")
+def barred(tmp_path_factory):
+    """A project in which nothing can be built: a file lies in the place of its folder build."""
+    folder = tmp_path_factory.mktemp("barred").resolve()
+    for name in ("helpers", "notebooks"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "README.md", folder)
+    (folder / "build").write_text("mine")
+    return folder
+
+
+@pytest.mark.parametrize("tool", ["site", "handout", "guide", "course", "course slides"])
+def test_where_nothing_can_be_built_a_command_says_what_to_do(barred, tool):
+    name, *arguments = tool.split()
+    ran = subprocess.run(
+        [sys.executable, "-m", f"helpers.tools.{name}", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=barred,
+        env=os.environ | {"PYTHONPATH": str(barred)},
+    )
+    (said,) = ran.stderr.splitlines()
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert said.startswith(f"error: {barred / 'build'}")
+    assert "nothing can be written there (" in said
+    assert said.endswith(
+        "; move away what lies in its place, make its folder writable, or copy the project to a "
+        "place of your own"
+    )
+    assert (barred / "build").read_text() == "mine"
+
+
+def test_a_folder_that_is_there_is_prepared_and_keeps_what_it_holds(tmp_path):
+    (tmp_path / "kept").touch()
+    prepare_folder(tmp_path)
+    prepare_folder(tmp_path / "a" / "b")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b", "kept"]
+
+
+@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="there is no folder that is read-only")
+def test_a_folder_that_is_read_only_is_told_from_one_that_may_be_written():
+    with pytest.raises(InputError, match="/sys/kernel: nothing can be written there .*; copy it"):
+        prepare_folder(Path("/sys/kernel"), "copy it")

@@ -1,5 +1,9 @@
 """The fast forms compute what the plain ones do, on the very same parameters."""
 
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,15 +17,19 @@ from helpers.model import (
     StreamEncoderLayer,
     attend,
 )
+from helpers.support import fast
 from helpers.support.fast import (
+    MANY,
     FastDecoderLayer,
     FastEmbedding,
     FastEncoderLayer,
     SumOfRows,
     attend_fast,
     category_losses_fast,
+    sort,
     speed_up,
 )
+from helpers.support.files import ROOT
 from helpers.support.plain import make_plain
 from support.toy import SIZES
 
@@ -142,17 +150,83 @@ def test_dropout_acts_in_all_its_places(carry, monkeypatch):
 
 
 def test_summing_rows_has_the_gradient_of_the_standard_embedding_bag():
-    table = torch.randn(9, 4, dtype=torch.double)
-    rows = torch.tensor([[0, 3, 7], [3, 3, 8], [0, 1, 8]], dtype=torch.int32)  # 2, 4 to 6 unnamed
-    ours, theirs = table.clone().requires_grad_(), table.clone().requires_grad_()
-    weights = torch.randn(3, 4, dtype=torch.double)
-    (SumOfRows.apply(ours, rows) * weights).sum().backward()
-    (F.embedding_bag(rows, theirs, mode="sum") * weights).sum().backward()
-    assert torch.equal(SumOfRows.apply(ours, rows), table[rows.long()].sum(1))
-    assert torch.allclose(ours.grad, theirs.grad)
-    assert not ours.grad[[2, 4, 5, 6]].any()
-    start = table.clone().requires_grad_()
-    assert torch.autograd.gradcheck(lambda table: SumOfRows.apply(table, rows), start)
+    torch.manual_seed(0)
+    table, position = torch.randn(9, 4).double(), torch.randn(2, 4).double()
+    rows = torch.tensor([[[0, 3, 7], [2, 3, 8]], [[0, 4, 8], [2, 4, 7]]], dtype=torch.int32)
+    weights, found = torch.randn(2, 2, 4).double(), []
+
+    def standard(table, position, rows):
+        bags = F.embedding_bag(rows.flatten(0, 1), table, mode="sum")
+        return bags.view(2, 2, 4) + position
+
+    for form in (SumOfRows.apply, standard):
+        inputs = [one.clone().requires_grad_() for one in (table, position)]
+        summed = form(*inputs, rows)
+        (summed * weights).sum().backward()
+        found.append([summed, *(one.grad for one in inputs)])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+    assert not found[0][1][[1, 5, 6]].any()  # of the rows that nobody names
+    inputs = [one.clone().requires_grad_() for one in (table, position)]
+    assert torch.autograd.gradcheck(lambda *both: SumOfRows.apply(*both, rows), inputs)
+
+
+@pytest.mark.parametrize("many", [100, MANY - 1, MANY, MANY + 1])
+def test_equal_numbers_are_sorted_as_they_came(many):
+    numbers = torch.randint(50, (many,), dtype=torch.int16)
+    found, place = sort(numbers)
+    assert torch.equal(found, numbers[place])
+    both = found.long() * many + place
+    assert (both[1:] > both[:-1]).all()
+
+
+@pytest.mark.parametrize("start", [0, 3])
+def test_the_embedding_takes_events_of_any_shape(start):
+    plain, fast = EventEmbedding(SIZES, 8, 4), FastEmbedding(SIZES, 8, 4)
+    fast.load_state_dict(plain.state_dict())
+    for shape in ((5,), (2, 5), (3, 2, 5)):
+        events = torch.stack([torch.randint(size, shape) for size in SIZES], -1).int()
+        found = []
+        for form in (plain, fast):
+            form.zero_grad()
+            vectors = form(events, start)
+            vectors.square().sum().backward()
+            found.append([vectors, form.values.weight.grad, form.position.grad])
+        for one, other in zip(*found, strict=True):
+            torch.testing.assert_close(one, other)
+
+
+IN_THE_HEAP = """
+import sys
+from pathlib import Path
+import torch
+from helpers.support.fast import keep_memory
+
+if sys.argv[1] == "kept":
+    keep_memory()
+piece = torch.ones(7 * 10**6)  # 28 MB
+for line in Path("/proc/self/maps").read_text().splitlines():
+    start, end = (int(number, 16) for number in line.split()[0].split("-"))
+    if start <= piece.data_ptr() < end:
+        print("[heap]" in line)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator alone is told")
+def test_large_pieces_lie_in_the_heap_which_stays():
+    for how, expected in (("kept", "True"), ("given back", "False")):
+        command = [sys.executable, "-c", IN_THE_HEAP, how]
+        ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert ran.stdout.strip() == expected
+
+
+@pytest.mark.parametrize("trouble", [AttributeError, OSError, TypeError])
+def test_a_system_without_such_an_allocator_is_left_as_it_is(trouble, monkeypatch):
+    def refuse(name):
+        raise trouble
+
+    monkeypatch.setattr(fast.ctypes, "CDLL", refuse)
+    assert isinstance(speed_up(small_model()).embedding, FastEmbedding)
 
 
 # -- the losses
@@ -180,9 +254,9 @@ def test_the_losses_and_their_gradients_are_the_plain_ones_at_any_distance(below
         each = losses(start, target, SIZES)
         (each * weights).sum().backward()
         found.append((each, start.grad))
-    for plain, fast in zip(*found, strict=True):
+    for plain, ours in zip(*found, strict=True):
         assert plain.isfinite().all()
-        torch.testing.assert_close(fast, plain)
+        torch.testing.assert_close(ours, plain)
 
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])

@@ -152,7 +152,7 @@ def count_operations(step) -> dict:
     return {
         "fused": "_fused_adam_" in names,
         "bag": "_embedding_bag_forward_only" in names or "_embedding_bag" in names,
-        "sorted": "sort" in names,
+        "sorted": "searchsorted" in names,
         "heads": names.count("addmm"),
         "log-softmax": "_log_softmax" in names,
         "queries": [shape[-2] for shape in attention],

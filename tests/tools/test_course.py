@@ -184,6 +184,7 @@ def test_without_a_name_every_notebook_runs_and_the_last_report_is_shown(monkeyp
     )
     monkeypatch.setattr(course, "NOTEBOOKS", path.parent)
     monkeypatch.setattr(course, "REPORT", report)
+    monkeypatch.setattr(course, "EXECUTED", path.parent / "executed")
     ran = []
     monkeypatch.setattr(course, "run_notebook", ran.append)
     course.main([])

@@ -4,15 +4,20 @@ import ast
 import csv
 import inspect
 import json
+import multiprocessing
 import os
 import socket
+import sys
 import threading
 import time
 import zipfile
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import hand_ins
 import nbformat
+import numpy as np
+import psutil
 import pytest
 
 from helpers import checks
@@ -21,7 +26,7 @@ from helpers.support.errors import InputError
 from helpers.tools import grade
 from helpers.tools.grading import hidden_cases, judge, process, student, tables
 from helpers.tools.grading.exercises import Exercise, find_call, list_exercises, list_parameters
-from helpers.tools.grading.hand_ins import collect, name_student
+from helpers.tools.grading.hand_ins import HandIn, collect, name_student
 
 EXERCISES = list_exercises()
 CELL_OF = {each.check: each.cell for each in EXERCISES}
@@ -33,8 +38,8 @@ def checks_as_others_know_them():
     """What a judge adds to the checks is gone when these tests are over."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verdicts, "MORE_CASES", {})
-        patch.setattr(training_report, "PATIENTS", dict(training_report.PATIENTS))
-        patch.setattr(last_vector, "READ", dict(last_vector.READ))
+        patch.setattr(training_report, "_PATIENTS", dict(training_report._PATIENTS))
+        patch.setattr(last_vector, "_READ", dict(last_vector._READ))
         yield
     hidden_cases.draw.cache_clear()
 
@@ -112,6 +117,35 @@ def test_a_right_function_answers_hidden_cases_and_they_are_not_those_of_the_not
         assert set(answers[own:]) - set(answers[:own]) or len(set(answers)) < 6  # a few words
         told = [str(verdicts.simplify(list(case))) for case in cases]
         assert not set(told[own:]) <= set(told[:own])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_one_word_is_right_for_all_hidden_cases_of_what_is_worth_using(asked, monkeypatch, seed):
+    drawn = hidden_cases.worth_using(np.random.default_rng(seed))
+    monkeypatch.setattr(verdicts, "MORE_CASES", {"worth_using": drawn})
+    unwrap("worth_using")(print)
+    ((right, cases, own),) = asked
+    answers = [right(*case) for case in cases[own:]]
+    assert {word: answers.count(word) for word in answers} == {
+        "network": 2,
+        "table": 2,
+        "either": 4,
+    }
+    by_sign = [right(model, tables, 0) for model, tables, _ in cases[own:]]
+    assert sum(a != b for a, b in zip(answers, by_sign, strict=True)) == 4
+
+
+def test_a_typed_answer_is_right_for_no_check_s_hidden_cases(asked, monkeypatch):
+    """Whoever knows the notebook's cases by heart still has to answer these, and not all alike."""
+    monkeypatch.setattr(verdicts, "MORE_CASES", hidden_cases.draw(0))
+    for each in EXERCISES:
+        if each.check not in BY_VALUE | FROM_TABLES:
+            given = [hidden_cases.get_run() if n == "run" else print for n in parameters(each)]
+            getattr(checks, each.check)(*given)
+    for right, cases, own in asked:
+        cases = [case if isinstance(case, tuple) else (case,) for case in cases[own:]]
+        first, *others = [verdicts.simplify(verdicts.ask(right, case)) for case in cases]
+        assert any(verdicts.find_difference(each, first) for each in others), name_holder(right)
 
 
 def parameters(exercise: Exercise) -> list[str]:
@@ -357,7 +391,7 @@ BY_HEART = {
     "to": "def to_integer(hours):\n"
     "    return {0.0: 1, 6.75: 28, 7.2: 30, None: 0, 40.0: 99}.get(hours, 5)\n"
     "def to_hours(integer):\n    return {1: 0.0, 28: 6.75, 99: 24.5, 0: None}.get(integer, 5.0)",
-    "diagnose": "ill = " + repr(training_report.PATIENTS) + "\n"
+    "diagnose": "ill = " + repr(training_report._PATIENTS) + "\n"
     "def diagnose(*marks):\n    return ill.get(marks, 'no step')",
 }
 
@@ -512,6 +546,45 @@ def test_harm_is_refused_and_earns_nothing(template, tmp_path, monkeypatch, cana
     assert left == ["template"]
 
 
+FULL = {  # -> what is said of it
+    "memory": "it took too much memory",
+    "memory that is kept": "it took too much memory",
+    "memory without a word": "it gave no answer in 20 seconds",
+    "a large answer": "it answered too much",
+    "a flood of answers": "it answered too much",
+}
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_what_takes_memory_without_end_is_ended_and_the_rest_is_graded(
+    template, tmp_path, monkeypatch, name
+):
+    monkeypatch.setattr(judge, "SECONDS", 20.0)
+    answers = {"ceiling": hand_ins.replace_body(STUBS["ceiling"], hand_ins.MALICIOUS[name])}
+    answers["equally_likely"] = SOLUTIONS["equally_likely"]
+    hidden_cases.draw(5)  # which stay in memory
+    before, threads = psutil.Process().memory_info().rss, threading.active_count()
+    found = judge_answers(template, tmp_path, answers)
+    assert (found["ceiling"].score, found["ceiling"].trouble) == (0, FULL[name])
+    assert found["equally_likely"].score == 1, found["equally_likely"].line
+    assert psutil.Process().memory_info().rss - before < 300e6
+    assert threading.active_count() <= threads  # none waits for a process that is gone
+    assert [path.name for path in template.parent.iterdir()] == ["template"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds to such a limit")
+def test_a_judge_has_a_limit_of_its_own_and_grades_below_it(template, tmp_path):
+    ceiling = [each for each in EXERCISES if each.check == "ceiling"]
+    hand_ins.write_hand_in(tmp_path, {CELL_OF["ceiling"]: SOLUTIONS["ceiling"]}, ("00",))
+    hand_in = HandIn("anna", {STEMS[0]: tmp_path / f"{STEMS[0]}.ipynb"})
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn, grade.start_judge) as pool:
+        with pytest.raises(MemoryError):
+            pool.submit(eval, f"len(bytearray({grade.JUDGE_MEMORY + 2**30}))").result()
+        graded = pool.submit(grade.grade_one, hand_in, ceiling, template, 5).result()
+    assert graded["verdicts"]["00.1"]["score"] == 1 and graded["remarks"] == []
+
+
 def test_what_never_ends_is_ended_and_the_rest_is_graded(template, tmp_path, monkeypatch):
     monkeypatch.setattr(judge, "SECONDS", 2.0)
     swallows = hand_ins.ENDLESS["a loop that swallows all"]
@@ -635,6 +708,14 @@ def test_a_folder_that_is_not_there_is_told(tmp_path):
     for folder in (tmp_path / "gone", Path(tmp_path.anchor)):
         with pytest.raises(InputError, match="no such folder; name the one that holds the hand-"):
             grade.grade(folder)
+
+
+def test_a_class_beside_which_nothing_can_be_written_is_to_be_copied(tmp_path):
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class-grades").write_text("mine")
+    with pytest.raises(InputError, match=r"class-grades: nothing can be .*; copy .*class to a pla"):
+        grade.grade(tmp_path / "class")
+    assert (tmp_path / "class-grades").read_text() == "mine"
 
 
 @pytest.mark.long

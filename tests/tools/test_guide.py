@@ -235,6 +235,28 @@ def test_plans_have_their_exercises_in_the_notebook_s_order(told):
         assert numbers == sorted(numbers), number
 
 
+FOR_A_MEETING = re.compile(r"For (\w+) minutes: .*?exercises ((?:\d\d\.\d(?:, | and )?)+)")
+IN_WORDS = {"seventy": 70, "ninety": 90}
+SPARE = 15  # minutes that a note's meeting may have beyond the plan
+
+
+def test_a_note_that_fills_a_meeting_has_the_plan_s_exercises_and_the_time_for_them(told):
+    found = []
+    for number, lesson in told["lessons"].items():
+        for minutes, exercises in FOR_A_MEETING.findall(
+            "\n".join(each for _, each in lesson.notes)
+        ):
+            found.append(number)
+            in_class = [each.number for each in told["in_class"][number]]
+            assert re.findall(r"[\d.]{4}", exercises) == in_class, number
+            spare = int(IN_WORDS.get(minutes, minutes)) - told["plans"][number][-1].end
+            assert 0 <= spare <= SPARE, number
+    assert found == sorted(set(told["lessons"]) - {"00"})  # whose note has time for all of it
+    whole = told["lessons"]["00"]
+    assert any("In ninety minutes there is time for all" in text for _, text in whole.notes)
+    assert whole.teach + whole.practice <= IN_WORDS["ninety"]
+
+
 def test_each_lesson_has_its_quiz(told):
     assert all(3 <= len(lesson.quiz) <= 5 for lesson in told["lessons"].values())
 

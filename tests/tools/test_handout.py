@@ -276,6 +276,23 @@ def test_neither_a_look_at_the_source_nor_a_traceback_shows_an_answer(unpacked):
     assert run(ROOT, "-c", LOOK).count("worse than guessing") > 2  # where nothing is packed
 
 
+HELP = """
+import importlib, pydoc, sys
+from helpers import checks
+for name in sys.argv[1:]:
+    print(pydoc.plain(pydoc.render_doc(importlib.import_module(name))))
+"""
+
+
+def test_help_on_the_checks_shows_no_table_of_answers(unpacked):
+    modules = sorted(handout.read_answers())
+    said = run(unpacked, "-c", HELP, *modules)
+    assert all(f"    {name} - " in said for name in modules) and "diagnose(student)" in said
+    assert re.findall(r"(?m)^    \w+ = .+$", said)  # a module's values are shown
+    assert re.findall(r"(?m)^    \w+ = [\[{(].*$", said) == []
+    assert "rate too small" not in said and "[0, 1, 2, 3]" not in said
+
+
 def test_packed_checks_do_all_that_plain_ones_do(unpacked, tmp_path):
     """The tests of all checks, in what was handed out, with the solutions put back."""
     folder = tmp_path / "with ümläuts"

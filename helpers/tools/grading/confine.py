@@ -83,6 +83,22 @@ def set_limits(memory: int, file_size: int, sizes) -> None:
             resource.setrlimit(getattr(resource, name), (most, most))
 
 
+def limit_own_memory(memory: int) -> None:
+    """No more bytes of memory than now and `memory` for this process, where Linux holds to it.
+
+    A process that it starts may ask for another limit.
+    """
+    if sys.platform != "linux":
+        return
+    import resource
+
+    with open_sizes() as sizes:
+        now = int(sizes.read().split()[0]) * resource.getpagesize()
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    with suppress(ValueError):  # it has less already
+        resource.setrlimit(resource.RLIMIT_AS, (now + memory, hard))
+
+
 # The kernel's wall, on Linux
 
 CREATE, ADD, RESTRICT = 444, 445, 446  # the system calls of Landlock, alike on all processors

@@ -34,7 +34,7 @@ MEMORY = 2 * 2**30  # bytes that it may take besides what Python and PyTorch tak
 FILE_SIZE = 64 * 2**20
 FOLDER_SIZE = 256 * 2**20  # of all that it writes
 BLOCK = 4096  # bytes that a file or a folder takes at least
-ANSWER_SIZE = 16 * 2**20
+ANSWER_SIZE = 2**20  # bytes; the course's own answers have 4,000 at most
 LOOK_EVERY = 0.25  # seconds
 
 START = "import sys; sys.path.insert(0, sys.argv[1]); from helpers.tools.grading import student"
@@ -95,7 +95,8 @@ class StudentProcess:
                 stderr=errors,
                 start_new_session=True,
             )
-        self.questions, self.answers = queue.Queue(), queue.Queue()
+        # No more answers wait than are asked for, so that a flood of them stays in its process.
+        self.questions, self.answers = queue.Queue(), queue.Queue(maxsize=1)
         for work in (self.send, self.receive):
             threading.Thread(target=work, daemon=True).start()
         self.give(SECONDS_TO_START)
@@ -141,14 +142,19 @@ class StudentProcess:
                 self.look()
         if not line:
             self.stop("the process ended before it had answered")
+        if len(line) == ANSWER_SIZE:
+            self.stop("it answered too much")
         try:
             answer = json.loads(line)
             fits = answer["id"] == number
             self.refused.update(str(each)[:60] for each in answer.get("refused", [])[:9])
-        except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+            kind = str(answer["error"][0]) if "error" in answer else ""
+        except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
             fits = False
         if not fits:
             self.stop("what it answered cannot be read")
+        if kind.endswith("MemoryError"):  # numpy has one of its own; what is held may stay so
+            self.stop("it took too much memory")
         return answer
 
     # -- the watch
@@ -188,6 +194,9 @@ class StudentProcess:
     def close(self) -> None:
         self.kill()
         self.questions.put(None)
+        with suppress(queue.Empty):  # until the thread that receives has ended
+            while self.answers.get(timeout=LOOK_EVERY):
+                pass
         if self.is_copy:
             remove(self.folder)
 
