@@ -10,7 +10,7 @@ from helpers.support.pairs import START_TIME, join_rows, split_rows
 from helpers.support.table_files import read_table
 from helpers.support.text_values import blank_out, note_names, parse_times
 
-MIX = np.uint64(0x9E3779B97F4A7C15)  # odd, its digits without a pattern
+MIX = 0x1E3779B97F4A7C15  # odd, its digits without a pattern
 
 
 def name_of(column: str | list[str]) -> str:
@@ -132,10 +132,10 @@ def join_columns(parts: pd.DataFrame) -> pd.Series:
 
 def count_repeats(frame: pd.DataFrame) -> int:
     """How many rows repeat an earlier one exactly."""
-    mixed = np.zeros(len(frame), np.uint64)
+    mixed = np.zeros(len(frame), np.int64)
     for column in frame:
         mixed *= MIX
-        mixed += frame[column].cat.codes.to_numpy().astype(np.uint64)
+        mixed += frame[column].array.codes
     ordered = np.sort(mixed)
     if (ordered[1:] != ordered[:-1]).all():  # and so it is in most logs
         return 0
