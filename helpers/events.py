@@ -15,11 +15,14 @@ import numpy as np
 import pandas as pd
 
 from helpers.schema import ELAPSED, TIME_PARTS, Category, Column, LogMapping, Source, Stream
-from helpers.support.durations import STARTS, bin_seconds
+from helpers.support.durations import encode_elapsed, measure_elapsed
+from helpers.support.encoded import Encoded, make_table, rank
 from helpers.support.log_files import name_of, read_frame
-from helpers.support.notes import Notes, refuse_values
+from helpers.support.notes import Notes, count_rows, refuse_values
 from helpers.support.splits import PART_NAMES, TEST, TRAIN, VALIDATION, split_events  # noqa: F401
 from helpers.support.text_values import parse_numbers
+
+UNSEEN = -1  # in place of an integer, where a value is there but has none of its own
 
 
 @dataclass
@@ -69,36 +72,35 @@ def read_log(path: str | Path, mapping: LogMapping, id_category_size: int = 100)
     frame, times = read_frame(mapping, notes)
 
     # The order of time; rows of one moment keep the file's order.
-    time = pick_times(frame, times, name_of(mapping.time))["instant"].to_numpy()
+    time, *_ = pick_times(frame, times, mapping.time)
     if not (time[1:] >= time[:-1]).all():
         notes.add("", "rows are not in the order of time; sorted, rows of equal time keep theirs")
-    order = np.argsort(time, kind="stable")
-    frame, time = frame.iloc[order], time[order]
-    sequence = pd.factorize(frame[mapping.sequence])[0].astype(np.int64)
+        order = np.argsort(time, kind="stable")
+        frame, time = frame.iloc[order], time[order]
+    sequence = pd.factorize(frame[mapping.sequence].array.codes)[0]
     part = split_events(frame, time, sequence, mapping.split, notes)
+    training = np.flatnonzero(part == TRAIN)
 
-    # Each column becomes the integers of one category, or of several for a time.
-    columns, vocabularies = {}, {}
+    # Each column becomes one category, or several for a time.
+    encoded: dict[str, Encoded] = {}
     for name, source in mapping.categories.items():
         size = source.size or id_category_size
         if source.kind == "time":
-            moments = pick_times(frame, times, name_of(source.column))
-            encoded = encode_times(name, source.parts, moments, sequence)
+            moments = pick_times(frame, times, source.column)
+            encoded |= encode_times(name, source.parts, sequence, *moments)
         elif source.kind == "span":
-            start, end = (pick_times(frame, times, one)["instant"] for one in source.column)
-            encoded = {name: (bin_seconds(end - start), STARTS)}
+            start, end = (pick_times(frame, times, one)[0] for one in source.column)
+            encoded[name] = encode_elapsed(end - start)
         elif source.kind == "number":
-            how = mapping.columns.get(source.column, Column())
-            numbers = parse_numbers(frame[source.column], notes, how.decimal)
+            text, how = frame[source.column], mapping.columns.get(source.column, Column())
+            numbers = parse_numbers(text, notes, how.decimal)
             encode = encode_quantiles if source.bin == "quantiles" else encode_numbers
-            encoded = encode(name, source, size, numbers, frame[source.column], part, notes)
+            encoded[name] = encode(name, source, size, numbers, text, training, notes)
         else:
             text = frame[source.column]
-            encoded = encode_names(name, size, mapping.min_count, text, part == TRAIN, notes)
-        for category, (integers, vocabulary) in encoded.items():
-            columns[category] = forget_unseen(integers, part == TRAIN)
-            vocabularies[category] = vocabulary
-    table = np.stack(list(columns.values()), 1)
+            encoded[name] = encode_names(name, size, mapping.min_count, text, training, notes)
+
+    table = make_table([forget_unseen(category, training) for category in encoded.values()])
     return Log(
         categories=mapping.make_categories(id_category_size),
         streams=[Stream(*item) for item in mapping.streams.items()],
@@ -107,59 +109,53 @@ def read_log(path: str | Path, mapping: LogMapping, id_category_size: int = 100)
         sequence=sequence,
         time=time,
         part=part,
-        row=pd.factorize(frame.index, sort=True)[0].astype(np.int64),
-        vocabularies=vocabularies,
+        row=rank(frame.index.to_numpy()),
+        vocabularies={category: one.vocabulary for category, one in encoded.items()},
         split_by_time=mapping.split.by is None,
         notes=notes,
     )
 
 
-def forget_unseen(integers: np.ndarray, training: np.ndarray) -> np.ndarray:
-    """The integers as int32, -1 where training never has them: (events,) both.
+def forget_unseen(category: Encoded, training: np.ndarray) -> Encoded:
+    """The category with -1 in place of each integer that no training event has.
 
     Their vectors would stay the random ones that they start with, and be noise to the network.
     """
-    seen = np.isin(integers, integers[training]) | (integers == 0)
-    return np.where(seen, integers, UNSEEN).astype(np.int32)
+    value, integers, vocabulary = category
+    seen = np.bincount(value[training], minlength=len(integers)) > 0  # (values,)
+    known = np.isin(integers, integers[seen]) | (integers == 0)
+    return Encoded(value, np.where(known, integers, UNSEEN).astype(np.int32), vocabulary)
 
 
-# -- from a column to integers: {category: (an integer an event, vocabulary)}; 0 where blank
-
-Encoded = dict[str, tuple[np.ndarray, list]]
-UNSEEN = -1  # a value is there, but has no integer of its own
+# -- from a column to a category; training: the numbers of the events that train
 
 
-def pick_times(frame: pd.DataFrame, times: dict[str, pd.DataFrame], column: str) -> pd.DataFrame:
-    """The "instant" (UTC) and "clock" (on the wall) of each event."""
-    return times[column].iloc[frame[column].cat.codes].reset_index(drop=True)
+def pick_times(frame: pd.DataFrame, times: dict, column: str | list[str]) -> tuple:
+    """Each event's instant (UTC) and value, (events,), and each value's clock (on the wall)."""
+    value, moments = frame[name_of(column)].array.codes, times[name_of(column)]
+    return moments["instant"].to_numpy()[value], value, moments["clock"]
 
 
-def encode_times(name: str, parts: list[str], moments: pd.DataFrame, sequence) -> Encoded:
-    instant, clock = moments["instant"], moments["clock"].dt
-    by_sequence = instant.groupby(sequence)
-    encoded = {}
+def encode_times(name: str, parts: list[str], sequence, instant, value, clock) -> dict:
+    encoded, clock = {}, clock.dt
     for part in parts:
-        if part == "SinceLast":
-            integers = bin_seconds(instant - by_sequence.shift())  # no time before: blank
-        elif part == "SinceFirst":
-            elapsed = instant - by_sequence.transform("first")
-            integers = bin_seconds(elapsed.where(by_sequence.cumcount() > 0))
-        elif part == "HourOfWeek":
+        first = 1 if part in ("Month", "Day", "Weekday") else 0  # hours and minutes count from 0
+        if part in ELAPSED:
+            encoded[f"{name}_{part}"] = encode_elapsed(measure_elapsed(instant, sequence, part))
+            continue
+        if part == "HourOfWeek":
             integers = clock.day_of_week * 24 + clock.hour + 1
         elif part == "Weekday":
             integers = clock.day_of_week + 1  # Monday is 1
         else:
-            first = 1 if part in ("Month", "Day") else 0  # hours and minutes count from 0
             integers = getattr(clock, part.lower()) + 1 - first
-        first = 1 if part in ("Month", "Day", "Weekday") else 0
         vocabulary = [None, *range(first, first + TIME_PARTS[part] - 1)]
-        if part in ELAPSED:
-            vocabulary = STARTS
-        encoded[f"{name}_{part}"] = (np.nan_to_num(integers).astype(np.int32), vocabulary)
+        integers = np.nan_to_num(integers).astype(np.int32)
+        encoded[f"{name}_{part}"] = Encoded(value, integers, vocabulary)
     return encoded
 
 
-def encode_numbers(name, source: Source, size: int, numbers, text, part, notes) -> Encoded:
+def encode_numbers(name, source: Source, size: int, numbers, text, training, notes) -> Encoded:
     """Bins of one width, from `lowest` on; numbers: of each of the text's values."""
     integers = np.round((numbers - source.lowest) / source.bin) + 1
     refuse_values(
@@ -168,7 +164,7 @@ def encode_numbers(name, source: Source, size: int, numbers, text, part, notes) 
         notes,
         f"is below {source.lowest:g}; set 'lowest' of {name} to it, or 'bin' to \"quantiles\"",
     )
-    if beyond := int((integers > size - 1)[text.cat.codes].sum()):
+    if beyond := count_rows(text, integers > size - 1):
         highest = source.lowest + (size - 2) * source.bin
         notes.add(
             f"column '{text.name}'",
@@ -176,30 +172,32 @@ def encode_numbers(name, source: Source, size: int, numbers, text, part, notes) 
             f"'size' of {name}",
         )
     vocabulary = [None] + [round(source.lowest + i * source.bin, 6) for i in range(size - 1)]
-    return {name: (np.nan_to_num(integers.clip(1, size - 1))[text.cat.codes], vocabulary)}
+    return Encoded(text.array.codes, np.nan_to_num(integers.clip(1, size - 1)), vocabulary)
 
 
-def encode_quantiles(name, source: Source, size: int, numbers, text, part, notes) -> Encoded:
+def encode_quantiles(name, source: Source, size: int, numbers, text, training, notes) -> Encoded:
     """At most `size` - 1 bins that hold as many training events each, of any sign and scale."""
-    numbers = numbers[text.cat.codes]
-    training = numbers[(part == TRAIN) & ~np.isnan(numbers)]
-    levels = np.unique(np.quantile(training, np.linspace(0, 1, size - 1), method="lower"))
+    trained = numbers[text.array.codes[training]]
+    trained = trained[~np.isnan(trained)]
+    levels = np.unique(np.quantile(trained, np.linspace(0, 1, size - 1), method="lower"))
     integers = np.searchsorted(levels, numbers, side="right").clip(1)  # below the least: the first
-    return {name: (np.where(np.isnan(numbers), 0, integers), [None, *levels.tolist()])}
+    integers[np.isnan(numbers)] = 0
+    return Encoded(text.array.codes, integers, [None, *levels.tolist()])
 
 
 def encode_names(name, size: int, min_count: int, text, training, notes) -> Encoded:
     """The most frequent names of the training events, in the order of the alphabet."""
-    counts = text[training & (text != "")].value_counts()
-    counts = counts[counts >= min_count].sort_index().sort_values(ascending=False, kind="stable")
-    names = sorted(counts.index[: size - 1])
-    values = text.cat.categories
+    values, value = text.cat.categories, text.array.codes
+    counts = np.bincount(value[training], minlength=len(values))
+    order = np.argsort(-counts, kind="stable")
+    order = order[(counts[order] >= min_count) & (values[order] != "")]
+    names = sorted(values[order[: size - 1]])
     integers = pd.Index(names, dtype=str).get_indexer(values) + 1
     integers[(integers == 0) & (values != "")] = UNSEEN
-    if (share := (integers == UNSEEN)[text.cat.codes[training]].mean()) > 0.1:
+    if (share := counts[integers == UNSEEN].sum() / len(training)) > 0.1:
         notes.add(
             f"column '{text.name}'",
             f"{share:.0%} of the training events have a value too rare to be told apart; raise "
             f"'size' of {name} or lower 'min_count'",
         )
-    return {name: (integers[text.cat.codes], [None, *names])}
+    return Encoded(value, integers, [None, *names])

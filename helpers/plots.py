@@ -11,7 +11,6 @@ from textwrap import wrap
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -914,6 +913,8 @@ def draw_stream_heat(
     by the square root, so that small values are told from nothing; ``top`` is where they are
     darkest.
     """
+    import seaborn as sns  # which loads all of scipy: only who draws a heat map waits for it
+
     check_table(values, (), "heat")
     shown = values >= 0.05 if shown is None else shown
     texts = values.map("{:.2f}".format).replace("^0", "", regex=True)
@@ -1120,6 +1121,8 @@ def draw_odd_events(axes: Axes, table: pd.DataFrame) -> Axes:
 
     Values are nats above what was expected; those of at least 1 are written in.
     """
+    import seaborn as sns  # as above
+
     check_table(table, (), "odd events")
     texts = table.map("{:.0f}".format).where(table >= 1, "")
     sns.heatmap(

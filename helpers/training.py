@@ -33,6 +33,7 @@ from helpers.support.fast import category_losses_fast, speed_up
 from helpers.support.files import DATA, STORED, Truth, name_run_folder, read_json, read_truth
 from helpers.support.machine import scale_rate
 from helpers.support.mixtures import choose_forecaster
+from helpers.support.optimizer import EagerAdamW
 from helpers.support.records import Record, measure_limits
 from helpers.support.settings import Amount, Count, Settings, Size, Text
 from helpers.windows import Windows, pick_evenly
@@ -170,7 +171,7 @@ class Trainer(Record):
         with machine.own_chance(config.seed, config.device):
             self.model = speed_up(model or self.make_model()).to(config.device)
         rates = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), **rates, fused=True)
+        self.optimizer = EagerAdamW(self.model.parameters(), **rates, fused=True)
         steps = torch.arange(1, config.tgt_seq_len + 1, device=config.device)
         self.step_weights = steps**-config.step_decay  # (U,)
         self.checked = pick_evenly(windows[VALIDATION].origins, VALIDATION_WINDOWS)

@@ -49,10 +49,11 @@ class Groups:
         self.rank, self.start, self.end = np.full((3, len(keys), len(visible)), -1, np.int32)
         for k, key in enumerate(keys):
             # A stable sort keeps the order of time within a key.
-            order = self.order[k] = events[np.argsort(key[events], kind="stable")]
+            own = key[events].astype(np.min_scalar_type(key.max()))  # short ones sort faster
+            order = self.order[k] = events[np.argsort(own, kind="stable")]
             self.rank[k, order] = np.arange(len(events))
-            self.start[k, order] = np.searchsorted(key[order], key[order], side="left")
-            self.end[k, order] = np.searchsorted(key[order], key[order], side="right")
+            ends = np.concatenate([[0], np.cumsum(np.bincount(own))])
+            self.start[k, events], self.end[k, events] = ends[:-1][own], ends[1:][own]
             # An unknown key (0) is shared with nobody: the history is the origin alone.
             self.start[k] = np.where(key == 0, self.rank[k], self.start[k])
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 import csv
 import re
 from array import array
-from collections.abc import Iterator
+from codecs import BOM_UTF8
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -18,40 +21,39 @@ from typing import TextIO
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.csv
 
 from helpers.support.errors import InputError
-from helpers.support.file_kinds import open_bytes
 from helpers.support.notes import Notes
 from helpers.support.text_columns import TextColumn, find_columns, make_table
-from helpers.support.text_files import (
-    BLOCK,
-    check_lines,
-    find_encoding,
-    open_text,
-    read_blocks,
-)
+from helpers.support.text_files import check_lines, find_encoding, open_text, read_blocks
 
 DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 TOLD = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # a first line, as a spreadsheet writes it
 LOOKED_AT = 100  # lines at the beginning, that tell the delimiter
+BLOCK = 1 << 22  # bytes that are read at a time, where each line is a row
 
 
 def read_csv(path: Path, wanted: list[str] | None, notes: Notes) -> pd.DataFrame:
     """The wanted columns, or all of them."""
-    encoding, lines = find_encoding(path, notes)
+    with open_text(path, "UTF-8") as file:
+        table = read_plain(path, wanted, *find_form(file))
+    if table is not None:
+        return table
+    encoding = find_encoding(path, notes)
     with open_text(path, encoding) as file:
-        first = list(islice(file, LOOKED_AT))
+        delimiter, above, _ = find_form(file)
+    with open_text(path, encoding) as file:
+        return read_rows(number_rows(file, delimiter, above, notes), wanted, path)
+
+
+def find_form(file: TextIO) -> tuple[str, int, str]:
+    """What divides values, how many lines are above the header, and the header's line."""
+    first = list(islice(file, LOOKED_AT))
     told = TOLD.fullmatch(first[0]) if first else None
-    delimiter = told[1] if told else find_delimiter(first)
-    above = 1 if told else 0  # lines above the header
-    table = None
-    if lines and first[above:] and first[above].strip() and quotes_enclose(path, delimiter):
-        table = read_plain(path, wanted, delimiter, first[above], above, lines)
-    if table is None:
-        with open_text(path, encoding) as file:
-            table = read_rows(number_rows(file, delimiter, above, notes), wanted, path)
-    return table
+    above = 1 if told else 0
+    return told[1] if told else find_delimiter(first), above, "".join(first[above : above + 1])
 
 
 def find_delimiter(lines: list[str]) -> str:
@@ -67,59 +69,103 @@ def find_delimiter(lines: list[str]) -> str:
     return max(DELIMITERS, key=fit)
 
 
-def quotes_enclose(path: Path, delimiter: str) -> bool:
-    """Whether each double quote begins a value or ends one, as far as counting tells."""
-    divide = delimiter.encode()
-    for block in read_blocks(path):
-        if quotes := block.count(b'"'):
-            begin = block.startswith(b'"') + block.count(b'\n"') + block.count(divide + b'"')
-            end = sum(block.count(b'"' + after) for after in (divide, b"\n", b"\r\n"))
-            if not begin == end == quotes / 2:
-                return False
-    return True
+# -- where each line is a row: by Arrow, which is quick, and does not say where a fault is
 
 
 def read_plain(
-    path: Path, wanted: list[str] | None, delimiter: str, first: str, above: int, lines: int
+    path: Path, wanted: list[str] | None, delimiter: str, above: int, first: str
 ) -> pd.DataFrame | None:
-    """By Arrow, which is quick, and does not say where a fault is.
-
-    `first` is the header's line. None where there is a fault, or where a line is not a row.
-    """
+    """None where there is a fault, or a line is not a row. `first` is the header's line."""
     try:
-        header = next(csv.reader([first], delimiter=delimiter, strict=True))
-    except csv.Error:
+        header = next(csv.reader([first], delimiter=delimiter, strict=True), [])
+        places = find_columns(header, wanted, path)
+    except (csv.Error, InputError):  # to be told by the other way
         return None
-    places = find_columns(header, wanted, f"{path}, row {above + 1}")
-    columns = {str(place): TextColumn() for place in places}
-    kind = pa.dictionary(pa.int32(), pa.string())
-    with open_bytes(path) as file:
+    if not first.strip():
+        return None
+    columns = [str(place) for place in places]
+    kinds = dict.fromkeys(columns, pa.dictionary(pa.int32(), pa.string()))
+    options = {
+        "parse_options": pa.csv.ParseOptions(delimiter=delimiter),
+        "convert_options": pa.csv.ConvertOptions(
+            column_types=kinds, include_columns=columns, check_utf8=False
+        ),
+    }
+
+    def read_block(numbered: tuple[int, bytes]) -> pa.Table | None:
+        number, block = numbered
+        skipped = 0 if number else above + 1
+        mark = number and block.startswith(BOM_UTF8)  # here it is text, and Arrow would drop it
+        if mark or not is_plain(block, delimiter):
+            return None
+        names = [str(place) for place in range(len(header))]
+        how = pa.csv.ReadOptions(
+            use_threads=False, block_size=2 * BLOCK, column_names=names, skip_rows=skipped
+        )
         try:
-            blocks = pa.csv.open_csv(
-                file,
-                pa.csv.ReadOptions(
-                    column_names=[str(place) for place in range(len(header))],
-                    skip_rows=above + 1,
-                    block_size=BLOCK,
-                ),
-                pa.csv.ParseOptions(delimiter=delimiter),
-                pa.csv.ConvertOptions(
-                    column_types=dict.fromkeys(columns, kind), include_columns=list(columns)
-                ),
-            )
-            for block in blocks:
-                for column, values in zip(columns.values(), block.columns, strict=True):
-                    numbers = [
-                        column.numbers[text.strip()] for text in values.dictionary.to_pylist()
-                    ]
-                    rows = np.array(numbers, np.int32)[values.indices.to_numpy()]
-                    column.rows.frombytes(rows.tobytes())
+            table = pa.csv.read_csv(pa.BufferReader(block), how, **options)
         except pa.ArrowInvalid:
             return None
-    rows = np.arange(above + 2, lines + 1)
-    if any(len(column.rows) != len(rows) for column in columns.values()):
-        return None
-    return make_table({header[int(place)]: columns[place] for place in columns}, rows)
+        return table if len(table) == block.count(b"\n") - skipped else None
+
+    tables = []
+    for table in map_ahead(read_block, enumerate(read_blocks(path, BLOCK))):
+        if table is None:
+            return None
+        tables.append(table)
+    whole = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    found = zip(places, whole.columns, strict=True)
+    return pd.DataFrame(
+        {header[place]: make_categorical(column.chunk(0)) for place, column in found},
+        pd.RangeIndex(above + 2, above + 2 + len(whole)),
+    )
+
+
+def is_plain(block: bytes, delimiter: str) -> bool:
+    """Whether it is text in UTF-8, in lines that have an end, with quotes around whole values."""
+    try:
+        if not block.isascii():
+            block.decode()
+    except UnicodeDecodeError:
+        return False
+    if b"\0" in block or not block.endswith(b"\n"):
+        return False
+    if b"\r" in block and block.count(b"\r") != block.count(b"\r\n"):
+        return False
+    return b'"' not in block or quotes_enclose(block, delimiter)
+
+
+def quotes_enclose(block: bytes, delimiter: str) -> bool:
+    """Whether each double quote begins a value or ends one, as far as counting tells."""
+    divide = delimiter.encode()
+    begin = block.startswith(b'"') + block.count(b'\n"') + block.count(divide + b'"')
+    end = sum(block.count(b'"' + after) for after in (divide, b"\n", b"\r\n"))
+    return begin == end == block.count(b'"') / 2
+
+
+def map_ahead(function: Callable, items: Iterable) -> Iterator:
+    """As `map`, on all processors; no more items are taken ahead than are at work."""
+    waiting, processors = deque(), pa.cpu_count()
+    with ThreadPoolExecutor(processors) as pool:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > processors:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def make_categorical(column: pa.DictionaryArray) -> pd.Categorical:
+    """Its values without spaces around them, in the order in which they come."""
+    stripped = pa.compute.utf8_trim_whitespace(column.dictionary)
+    codes, names = column.indices.to_numpy(), pd.Index(stripped.to_pandas(), dtype=str)
+    if not stripped.equals(column.dictionary):  # two values may be one now
+        numbers, names = pd.factorize(names)
+        codes = numbers[codes]
+    return pd.Categorical.from_codes(codes, names, validate=False)
+
+
+# -- row by row, by Python's own reader, which tells the line of what cannot be read
 
 
 def read_rows(
@@ -145,7 +191,7 @@ def read_rows(
 def number_rows(
     file: TextIO, delimiter: str, above: int, notes: Notes
 ) -> Iterator[tuple[int, list[str]]]:
-    """Each row with its number. Python's own reader tells the line of what cannot be read."""
+    """Each row with its number."""
     path, lines = notes.path, note_end(check_lines(file, notes), notes)
     reader = csv.reader(islice(lines, above, None), delimiter=delimiter, strict=True)
     header, end, long = None, above, []

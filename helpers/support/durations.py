@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.support.baselines import find_before
+from helpers.support.encoded import Encoded
 
 BINS = 31  # without 0, which stands for no duration
 STARTS = [None, 0, *(2**i for i in range(BINS - 1))]  # of the bins, in seconds; of 0 there is none
@@ -18,11 +19,27 @@ QUANTILES = (0.1, 0.5, 0.9)  # what a forecast says: its median, and the ends of
 FEWEST = 20  # durations after a kind of event, for a table of that kind alone
 
 
-def bin_seconds(elapsed: pd.Series) -> np.ndarray:
+def bin_seconds(elapsed: np.ndarray) -> np.ndarray:
     """The bin of each timedelta, (events,) int32; 0 where there is none."""
-    seconds = elapsed.dt.total_seconds().to_numpy()
+    seconds = elapsed / np.timedelta64(1, "s")
     bins = np.floor(np.log2(np.maximum(np.nan_to_num(seconds), 0.5))) + 2
     return np.where(np.isnan(seconds), 0, bins.clip(1, BINS)).astype(np.int32)
+
+
+def encode_elapsed(elapsed: np.ndarray) -> Encoded:
+    """A category of (events,) timedeltas, in bins."""
+    return Encoded(bin_seconds(elapsed), np.arange(len(STARTS)), STARTS)
+
+
+def measure_elapsed(instant: np.ndarray, sequence: np.ndarray, part: str) -> np.ndarray:
+    """How long since the sequence's event before ("SinceLast"), or its first: (events,), or NaT."""
+    events = pd.Series(instant)
+    groups = events.groupby(sequence)
+    if part == "SinceLast":
+        before = groups.shift()
+    else:
+        before = groups.transform("first").where(groups.cumcount() > 0)
+    return (events - before).to_numpy()
 
 
 def find_elapsed(categories: list) -> int | None:

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
-from matplotlib.figure import Figure
 
 from helpers.support.errors import InputError
 
@@ -97,6 +96,8 @@ def write_figure(
     path: Path, draw: Callable, table: pd.DataFrame, size: tuple[float, float]
 ) -> None:
     """Writes what ``draw(axes, table)`` draws as PNG; the size is in inches."""
+    from matplotlib.figure import Figure  # only who draws waits for it
+
     figure = Figure(figsize=size, layout="constrained")
     draw(figure.subplots(), table)
     replace_file(path, lambda part: figure.savefig(part, dpi=120, format="png"))

@@ -23,7 +23,7 @@ TEXTS = {None: "", True: "true", False: "false"}  # of what is no text and no nu
 def read_json(path: Path, wanted: list[str] | None, notes: Notes) -> pd.DataFrame:
     """The wanted columns, or all that hold one value each; one within another is "outer.inner"."""
     table, rows = GrowingTable(wanted), []
-    encoding, _ = find_encoding(path, notes)
+    encoding = find_encoding(path, notes)
     with open_text(path, encoding) as file:
         for row, event in number_objects(check_lines(file, notes), notes):
             if not isinstance(event, dict):

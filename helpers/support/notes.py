@@ -33,8 +33,8 @@ class Notes(list):
 
 def refuse_values(text: pd.Series, bad, notes: Notes, why: str) -> None:
     """Raises an InputError for the first row that has a bad value; `bad` has one flag a value."""
-    places = np.flatnonzero(np.asarray(bad, bool)[text.cat.codes])
-    if len(places):
+    bad = np.asarray(bad, bool)
+    if bad.any() and len(places := np.flatnonzero(bad[text.cat.codes])):
         first = places[text.index[places].argmin()]  # the rows may stand upside down
         more = f" ({len(places) - 1} more like it)" if len(places) > 1 else ""
         raise InputError(
@@ -45,4 +45,5 @@ def refuse_values(text: pd.Series, bad, notes: Notes, why: str) -> None:
 
 def count_rows(text: pd.Series, which) -> int:
     """How many rows have one of these values; `which` has one flag a value."""
-    return int(np.asarray(which, bool)[text.cat.codes].sum())
+    which = np.asarray(which, bool)
+    return int(which[text.cat.codes].sum()) if which.any() else 0

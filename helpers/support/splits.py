@@ -20,11 +20,12 @@ def split_events(
     frame: a row an event, in the order of time; sequence: (events,), numbers from 0
     """
     if split.by is None:
-        last = np.searchsorted(time, time, side="right") - 1  # no moment is cut in two
-        part = cut(last, split)
+        first = [border for border in find_borders(len(time), split) if border < len(time)]
+        part = np.searchsorted(time[first], time, side="right").astype(np.int8)  # whole moments
     elif not isinstance(split.train, list):  # by sequence
         drawn = np.random.default_rng(split.seed).permutation(sequence.max() + 1)
-        part = cut(drawn, split)[sequence]
+        borders = find_borders(len(drawn), split)
+        part = np.searchsorted(borders, drawn, side="right").astype(np.int8)[sequence]
     else:
         part = split_by_column(frame[split.by], sequence, split, notes)
     for number, name in enumerate(PART_NAMES):
@@ -36,11 +37,9 @@ def split_events(
     return part
 
 
-def cut(places: np.ndarray, split) -> np.ndarray:
-    """The part of each place, from 0: first come those that train, and last those that report."""
-    shares = (split.train, split.train + split.validation)
-    borders = [int(len(places) * share) for share in shares]
-    return np.searchsorted(borders, places, side="right").astype(np.int8)
+def find_borders(number: int, split) -> list[int]:
+    """Of so many places, the first that does not train, and the first that reports."""
+    return [int(number * share) for share in (split.train, split.train + split.validation)]
 
 
 def split_by_column(text: pd.Series, sequence: np.ndarray, split, notes: Notes) -> np.ndarray:

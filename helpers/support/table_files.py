@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset
 
 from helpers.support.csv_files import read_csv
 from helpers.support.errors import InputError
@@ -62,12 +61,14 @@ def read_parquet(path: Path, wanted: list[str] | None, notes: Notes) -> pd.DataF
     A folder's files follow each other by name; what folders within it are named, as "year=2024",
     is a column of their files.
     """
+    from pyarrow.dataset import dataset  # which few logs need
+
     files = [path]
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if is_part(file.relative_to(path)))
         if not files:
             raise InputError(f"{path}: is a folder without Parquet files; give a file, or one with")
-    data = pa.dataset.dataset(
+    data = dataset(
         list(map(str, files)),
         format="parquet",
         partitioning="hive" if path.is_dir() else None,

@@ -24,43 +24,35 @@ MARKS = {  # at the beginning of a file; the longer first, since one begins as a
 BLOCK = 1 << 20  # bytes
 
 
-def read_blocks(path: Path) -> Iterator[bytes]:
+def read_blocks(path: Path, size: int = BLOCK) -> Iterator[bytes]:
     """The file's content; each block but the last ends where a line does."""
     with open_bytes(path) as file:
-        while block := file.read(BLOCK) + file.readline():
+        while block := file.read(size) + file.readline():
             yield block
 
 
-def find_encoding(path: Path, notes: Notes) -> tuple[str, int | None]:
-    """The encoding, and the number of lines, which is None where one has another end than "\\n".
-
-    A note names an encoding that nothing in the file names.
-    """
-    lines, plain, ascii_so_far, block = 0, True, True, b""
+def find_encoding(path: Path, notes: Notes) -> str:
+    """The encoding. A note names one that nothing in the file names."""
+    lines, ascii_so_far = 0, True
     for block in read_blocks(path):
         for mark, encoding in MARKS.items():
             if lines == 0 and block.startswith(mark):
-                return encoding, None
+                return encoding
         try:
             block.decode()
         except UnicodeDecodeError as error:
             before = block[: error.start]
             if not (ascii_so_far and before.isascii()):  # UTF-8 with a fault, to be named by row
-                return "UTF-8", None
+                return "UTF-8"
             notes.add(
                 f"row {lines + before.count(10) + 1}",
                 "is not UTF-8; the file is read as Windows-1252, of Western Europe: look whether "
                 "the letters are right, or save it in UTF-8",
             )
-            return "Windows-1252", None
-        plain = plain and b"\0" not in block and not has_lone_returns(block)
+            return "Windows-1252"
         ascii_so_far = ascii_so_far and block.isascii()
         lines += block.count(b"\n")
-    return "UTF-8", lines if plain and block.endswith(b"\n") else None
-
-
-def has_lone_returns(block: bytes) -> bool:
-    return b"\r" in block and block.count(b"\r") != block.count(b"\r\n")
+    return "UTF-8"
 
 
 def open_text(path: Path, encoding: str) -> TextIO:

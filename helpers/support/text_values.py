@@ -27,6 +27,8 @@ DATES = {
 }
 # Numbers since 1970: their digits in our days, and microseconds in one.
 EPOCHS = {"seconds": (10, 1e6), "milliseconds": (13, 1e3)}
+# As most programs write it; the blank too.
+PLAIN = r"^(?:[12]\d{3}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d)?)?$"
 CLOCK = r"(?P<clock>\d\d?:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)(?: ?(?P<half>[AaPp][Mm]))?"
 OFFSET = r"(?P<offset>Z|UTC|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)"
 BLOCK = 100_000  # values at a time, since pandas makes Python's own strings of them
@@ -47,7 +49,9 @@ def recode(text: pd.Series, values) -> pd.Series:
 
 def find_markers(text: pd.Series) -> list[str]:
     """Which of a column's values often stand for a blank, such as "NA"."""
-    return [value for value in text.cat.categories if value.lower() in MARKERS]
+    lower = pa.compute.ascii_lower(pa.array(text.cat.categories, pa.string()))
+    looks = pa.compute.is_in(lower, pa.array(sorted(MARKERS)))
+    return text.cat.categories[looks.to_numpy(zero_copy_only=False)].tolist()
 
 
 def blank_out(text: pd.Series, markers: list[str]) -> pd.Series:
@@ -85,8 +89,8 @@ def parse_times(
         if has.any() and lacks.any():
             rows = count_rows(text, lacks)
             notes.add(f"column '{text.name}'", f"{rows} values have {what}; write all in one way")
-    year = moments["clock"].dt.year
-    odd = (year < 1971) | (year > pd.Timestamp.now().year + 1)
+    after = pd.Timestamp(year=pd.Timestamp.now().year + 2, month=1, day=1)
+    odd = (moments["clock"] < pd.Timestamp("1971-01-01")) | (moments["clock"] >= after)
     if odd.any():
         notes.add(
             f"column '{text.name}'",
@@ -140,8 +144,24 @@ def read_moments(values: pd.Index, form: str, sure: bool = True) -> pd.DataFrame
     """
     if form in EPOCHS:
         return read_epochs(values, form, sure)
+    if form == "year first" and (plain := read_plain(values)) is not None:
+        return plain
     blocks = range(0, max(1, len(values)), BLOCK)
     return pd.concat([read_dates(values[i : i + BLOCK], form) for i in blocks], ignore_index=True)
+
+
+def read_plain(values: pd.Index) -> pd.DataFrame | None:
+    """As `read_moments`; None where a value is not PLAIN, or a day or a time that is none."""
+    text = pa.array(values, pa.string())
+    if not pa.compute.all(pa.compute.match_substring_regex(text, PLAIN)).as_py():
+        return None
+    given = pa.compute.not_equal(text, "")
+    try:
+        moments = pa.compute.if_else(given, text, None).cast(pa.timestamp("us")).to_pandas()
+    except pa.ArrowInvalid:
+        return None
+    both = {"instant": moments, "clock": moments, "has_clock": given.to_pandas()}
+    return pd.DataFrame(both | {"has_offset": False})
 
 
 def read_dates(values: pd.Index, form: str) -> pd.DataFrame:
@@ -197,6 +217,8 @@ def count_minutes(offset: str) -> int:
 
 
 def refuse_no_times(text: pd.Series, unread: np.ndarray, dates: str | None, notes: Notes) -> None:
+    if not unread.any():
+        return
     values, correct = text.cat.categories, "write it as 2022-01-31 17:05"
     refuse_markers(text, unread, notes, "is not a date and time")
     short = unread & values.str.fullmatch(SHORT_YEAR)
@@ -221,6 +243,8 @@ def parse_numbers(text: pd.Series, notes: Notes, decimal: str = ".") -> np.ndarr
     values = text.cat.categories
     numbers = read_numbers(values, decimal)
     unread = np.isnan(numbers) & (values != "")
+    if not unread.any():
+        return numbers
     refuse_markers(text, unread, notes, "is not a number")
     if decimal == ".":
         comma = unread & ~np.isnan(read_numbers(values, ","))
@@ -234,7 +258,7 @@ def parse_numbers(text: pd.Series, notes: Notes, decimal: str = ".") -> np.ndarr
     if decimal != ".":
         why = f"is not a number with the decimal mark '{decimal}'; correct it, or the mapping"
     refuse_values(text, unread, notes, why)
-    return numbers
+    return numbers  # no row has such a value
 
 
 def fitting_decimals(text: pd.Series) -> list[str]:

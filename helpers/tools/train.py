@@ -21,7 +21,6 @@ from typing import get_args
 
 import pandas as pd
 
-from helpers import plots
 from helpers.own_log import Look, look_at, propose_config, propose_mapping
 from helpers.schema import Column, LogMapping, read_mapping
 from helpers.support import reports, wording
@@ -238,11 +237,15 @@ def list_inputs(config: Config, path: str) -> list[str | Path | None]:
 
 
 def write_losses(run: Trainer) -> None:
+    from helpers import plots  # which takes a while to load, and training begins without
+
     path = Path(run.config.out) / "loss_per_epoch_full.png"
     write_figure(path, plots.draw_loss_per_epoch, run.epochs(), (8, 4.5))
 
 
 def report_run(run: Trainer, given: argparse.Namespace) -> None:
+    from helpers import plots
+
     evaluation, out = run.evaluation(), Path(run.config.out)
     report, durations = evaluation.all_questions(), reports.durations(evaluation)
     with lock_folder(out):

@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 from small import read_written, refused
 
+from helpers.support import csv_files
 from helpers.support.csv_files import find_delimiter
+from helpers.support.errors import InputError
 
 CELLS = ["", " ", "a", " a", "a ", "b", "Zoë", "李", "0", "1.5", "NA", "nan", "x y", "'", "#"]
 
@@ -50,6 +52,28 @@ def test_what_a_writer_quotes_is_read_as_it_was(read, delimiter, strange):
     csv.writer(out, delimiter=delimiter).writerows([["one", "two", "three"], *rows])
     frame = read(out.getvalue())
     assert frame.to_numpy().tolist() == [[cell.strip() for cell in row] for row in rows]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("strange", ["b", "李", '"b"', '"b,c"', '"b\nc"', 'b"', "b\0", "\ufeffb"])
+def test_block_by_block_is_read_as_at_once(read, monkeypatch, end, strange):
+    rng = np.random.default_rng(0)
+    rows = rng.choice(["a", " a", "", "Zoë", strange], (300, 3), p=[0.4, 0.2, 0.1, 0.28, 0.02])
+    content = write([["one", "two", "three"], *rows.tolist()], end=end)
+
+    def read_or_refuse():
+        try:
+            return read(content, ["three", "one"]).astype(str)
+        except InputError as error:
+            return str(error)
+
+    at_once = read_or_refuse()
+    monkeypatch.setattr(csv_files, "BLOCK", 100)  # bytes, some ten lines
+    by_blocks = read_or_refuse()
+    if isinstance(at_once, str):
+        assert by_blocks == at_once
+    else:
+        pd.testing.assert_frame_equal(by_blocks, at_once)
 
 
 NUMBERED = {

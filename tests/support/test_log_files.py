@@ -21,7 +21,7 @@ from small import refused
 
 from helpers.events import TRAIN, read_log
 from helpers.schema import LogMapping, Source
-from helpers.support.log_files import name_of, read_frame
+from helpers.support.log_files import count_repeats, name_of, read_frame
 from helpers.support.notes import Notes, refuse_values
 
 COLUMNS = ["who", "what", "when", "due", "hours", "place"]
@@ -940,3 +940,11 @@ def test_an_event_of_xes_is_called_so(tmp_path):
         streams={"case": "case:case"},
     )
     refused(lambda: read_frame(mapping, Notes(path)), "event 3, column 'day'", "'soon'")
+
+
+@pytest.mark.parametrize("different", [2, 50, 10**6])
+def test_repeats_are_counted_as_by_comparing_all_rows(different):
+    rng = np.random.default_rng(0)
+    columns = {name: pd.Categorical(rng.integers(0, different, 500)) for name in "abc"}
+    frame = pd.DataFrame(columns)
+    assert count_repeats(frame) == frame.duplicated().sum()

@@ -17,6 +17,9 @@ from helpers.support.text_values import (
     note_names,
     parse_numbers,
     parse_times,
+    read_dates,
+    read_moments,
+    read_plain,
 )
 
 
@@ -86,6 +89,23 @@ TIMES = {
 def test_a_time_is_read_in_utc_and_as_the_wall_shows_it(value, dates, instant, clock):
     assert moments(value, dates=dates)[:2] == ([instant], [clock or instant])
     assert moments(value, dates=dates, clock="UTC")[:2] == ([instant], [instant])
+
+
+PLAIN = ["2024-01-31 17:05", "2024-02-29T00:00:59", "1000-01-01 00:00", "2999-12-31 23:59", ""]
+NOT_PLAIN = ["2023-02-29 10:00", "2024-01-31 24:00", "0999-01-01 00:00", "2024-01-31", "a"]
+
+
+def test_plain_times_are_read_as_all_times_are():
+    values = pd.Index(PLAIN, dtype=str)
+    pd.testing.assert_frame_equal(read_plain(values), read_dates(values, "year first"))
+
+
+@pytest.mark.parametrize("value", [*NOT_PLAIN, "2024-01-31 17:05Z", "2024-01-31 17", "20240131"])
+def test_one_that_is_not_plain_has_all_read_with_care(value):
+    values = pd.Index([*PLAIN, value], dtype=str)
+    assert read_plain(values) is None
+    with_care = read_dates(values, "year first")
+    pd.testing.assert_frame_equal(read_moments(values, "year first"), with_care)
 
 
 def test_very_many_times_are_read_as_few_are():
