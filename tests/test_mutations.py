@@ -95,10 +95,10 @@ GUARDS = [
     Guard("a floor forgets an outcome", "_p += _o.p * _share", "_p = _o.p * _share"),
     Guard("another stream decided", "list(streams).index(_s) + 1", "list(HABITS).index(_s) + 1"),
     # what the exact reader may know, and what it takes from that
-    Guard("the reader knows the future", "_s[_p >= _t[:, None]] = -1", "pass"),
-    Guard("it knows what it reads", "_s[_p >= _t[:, None]] = -1", "_s[_p > _t[:, None]] = -1"),
+    Guard("the reader knows the future", "_o | (_p >= _t[:, None])", "_o"),
+    Guard("it knows what it reads", "_o | (_p >= _t[:, None])", "_o | (_p > _t[:, None])"),
     Guard("it reads every history", "history_index(_s)[:, _c]", "windows.history_index(_s)"),
-    Guard("it mixes keys", "_s[(key[_s] != _k) | (_k == 0)] = -1", "pass"),
+    Guard("it mixes keys", "_o | (_p >= _t[:, None])", "_p >= _t[:, None]"),
     Guard("it counts a draw twice", "_s[:, 1:][_s[:, 1:] == _s[:, :-1]] = -1", "pass"),
     Guard("its habits never change", "keeps ** _hours", "1.0"),
     Guard("drawn in its own hour", "_h.astype(int)[_b]", "np.append(_h.astype(int), 0)"),
@@ -122,7 +122,7 @@ GUARDS = [
     Guard("padded steps in the mean", "(_c * _w).sum().clamp(...)", "_w.sum() * len(_c)"),
     Guard("steps weigh alike", "_counted * _w / total", "_counted / total"),
     Guard("the cross-entropies' gradient", "_p.scatter_add_(...)", "_p"),
-    Guard("unseen values are correct", "_right & pick(~_unseen)", "_right"),
+    Guard("unseen values are correct", "_right & take_rows(~_unseen, _e)", "_right"),
     Guard("dropout in an evaluation", "_model.eval()", "None"),
     # training
     Guard("no step", "optimizer.step()", "None"),
