@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import math
 from contextlib import suppress
+from functools import cache
 
 import numpy as np
 import torch
@@ -41,8 +42,9 @@ def speed_up(model: nn.Module) -> nn.Module:
     return model
 
 
+@cache
 def keep_memory() -> None:
-    """What a step frees stays with the process, for the next one.
+    """What a step frees stays with the process, for the next one. It is asked for once.
 
     By default large pieces go back to the system, and each step waits for new pages: at d_model 128
     for a tenth of its time. Systems without glibc are left as they are.

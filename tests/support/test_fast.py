@@ -226,6 +226,7 @@ def test_a_system_without_such_an_allocator_is_left_as_it_is(trouble, monkeypatc
         raise trouble
 
     monkeypatch.setattr(fast.ctypes, "CDLL", refuse)
+    fast.keep_memory.cache_clear()
     assert isinstance(speed_up(small_model()).embedding, FastEmbedding)
 
 

@@ -89,7 +89,8 @@ def measure_sampling(
     windows = run.data.windows[TEST]
     many = windows.batch(pick_evenly(windows.origins, futures))
     one = windows.batch(windows.origins[:1])
-    plain = make_plain(run.model, [stream.name for stream in run.data.log.streams]).eval()
+    plain = make_plain(run.model, [stream.name for stream in run.data.log.streams])
+    plain.eval()
     generator = torch.Generator().manual_seed(0)
     steps = {
         "of one window": lambda: sample(run.model, one, futures, generator),

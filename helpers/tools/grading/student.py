@@ -104,7 +104,9 @@ def import_what_is_needed() -> None:
 
     import helpers.training  # noqa: F401
     from helpers import checks
+    from helpers.support.fast import keep_memory
 
+    keep_memory()
     torch.set_num_threads(1)  # as the notebooks do
     numpy.random.seed(0)
     checks.__getattr__ = say_nothing

@@ -59,7 +59,7 @@ def goal_rows() -> list[list[str]]:
         "efficiency of two processes",
     )
     rows = [
-        compare(f"reading a CSV of {MOST:,} events, times as long as pandas", *reading, size=MOST),
+        compare(f"reading a CSV of {MOST:,} rows, times as long as pandas", *reading, size=MOST),
         compare("command to first step, times as long as importing PyTorch", "start", *starting),
     ]
     for batch in (16, 256):
