@@ -139,10 +139,10 @@ def pick_times(frame: pd.DataFrame, times: dict, column: str | list[str]) -> tup
 def encode_times(name: str, parts: list[str], sequence, instant, value, clock) -> dict:
     encoded, clock = {}, clock.dt
     for part in parts:
-        first = 1 if part in ("Month", "Day", "Weekday") else 0  # hours and minutes count from 0
         if part in ELAPSED:
             encoded[f"{name}_{part}"] = encode_elapsed(measure_elapsed(instant, sequence, part))
             continue
+        first = 1 if part in ("Month", "Day", "Weekday") else 0  # hours and minutes count from 0
         if part == "HourOfWeek":
             integers = clock.day_of_week * 24 + clock.hour + 1
         elif part == "Weekday":

@@ -137,7 +137,7 @@ def evaluate(
     event = windows.target_index(origins)  # (N, U), len(log) where padded
     counted, elapsed = event < len(log), durations.find_elapsed(log.categories)
     starts, lowest = range(0, len(origins), batch_size), find_lowest(log)
-    scores, waits = [], []
+    scores, waits = [], []  # scores: losses, and whether the likeliest value is true; (B, U, C)
     with evaluating(model):
         for start in tqdm(starts, disable=not progress, desc="evaluating", unit="batch"):
             batch = windows.batch(origins[start : start + batch_size])

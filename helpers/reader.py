@@ -69,8 +69,8 @@ def find_draws(log: Log, stream: str) -> Draws:
     p = np.where(planned & (habit.kind == "punch_in"), 1 - TRANSFER, 1.0)
     hour = log.time.astype("datetime64[h]").astype(int)[before]
     possible = np.bincount(value[decided], minlength=value.max() + 1) > 0
-    values = max(possible.sum(), len(habit.values))
-    return Draws(shown, key, (possible.cumsum() - possible)[value], hour, p, values)
+    values, below = max(possible.sum(), len(habit.values)), possible.cumsum() - possible
+    return Draws(shown, key, below[value], hour, p, values)  # a value's number: possible ones below
 
 
 def find_all_draws(log: Log) -> dict[str, Draws]:
@@ -126,7 +126,7 @@ def decide(
     others = (draws.key[shown][window] != key) | (key == 0)  # (P, M)
     shown = np.where(others | (place >= step[:, None]), -1, shown[window])
     shown.sort(1)
-    shown = shown[:, (shown >= 0).any(0)]
+    shown = shown[:, (shown >= 0).any(0)]  # -1 stand first; columns of nothing else are dropped
     shown[:, 1:][shown[:, 1:] == shown[:, :-1]] = -1
     shown.sort(1)
     belief = believe(shown[:, (shown >= 0).any(0)], event, draws, habit)  # (P, values)

@@ -52,8 +52,8 @@ class Groups:
             own = key[events].astype(np.min_scalar_type(key.max()))  # short ones sort faster
             order = self.order[k] = events[np.argsort(own, kind="stable")]
             self.rank[k, order] = np.arange(len(events))
-            ends = np.concatenate([[0], np.cumsum(np.bincount(own))])
-            self.start[k, events], self.end[k, events] = ends[:-1][own], ends[1:][own]
+            borders = np.append(0, np.bincount(own).cumsum())  # key i: from borders[i] to the next
+            self.start[k, events], self.end[k, events] = borders[:-1][own], borders[1:][own]
             # An unknown key (0) is shared with nobody: the history is the origin alone.
             self.start[k] = np.where(key == 0, self.rank[k], self.start[k])
 

@@ -197,6 +197,11 @@ MALICIOUS = {
         builtins.held = []
         while True: builtins.held.append(numpy.ones(10 ** 7))
         """,
+    "tensors that are kept": """
+        import builtins, torch
+        builtins.held = []
+        while True: builtins.held.append(torch.ones(10 ** 7))
+        """,
     "memory without a word": """
         held, size = [], 10 ** 8
         while True:

@@ -81,7 +81,7 @@ def read_plain(
         places = find_columns(header, wanted, path)
     except (csv.Error, InputError):  # to be told by the other way
         return None
-    if not first.strip():
+    if not places or not first.strip() or not delimiter.isascii():
         return None
     columns = [str(place) for place in places]
     kinds = dict.fromkeys(columns, pa.dictionary(pa.int32(), pa.string()))
@@ -136,11 +136,16 @@ def is_plain(block: bytes, delimiter: str) -> bool:
 
 
 def quotes_enclose(block: bytes, delimiter: str) -> bool:
-    """Whether each double quote begins a value or ends one, as far as counting tells."""
-    divide = delimiter.encode()
-    begin = block.startswith(b'"') + block.count(b'\n"') + block.count(divide + b'"')
-    end = sum(block.count(b'"' + after) for after in (divide, b"\n", b"\r\n"))
-    return begin == end == block.count(b'"') / 2
+    """Whether double quotes stand around whole values alone, and each of those in one line."""
+    text = np.frombuffer(b"\n" + block, np.uint8)
+    quotes, lines = np.flatnonzero(text == ord('"')), np.flatnonzero(text == ord("\n"))
+    if len(quotes) % 2:
+        return False
+    first, last = quotes[::2], quotes[1::2]
+    begins = np.isin(text[first - 1], [ord("\n"), ord(delimiter)])
+    ends = np.isin(text[last + 1], [ord("\n"), ord("\r"), ord(delimiter)])
+    in_one_line = np.searchsorted(lines, first) == np.searchsorted(lines, last)
+    return bool((begins & ends & in_one_line).all())
 
 
 def map_ahead(function: Callable, items: Iterable) -> Iterator:

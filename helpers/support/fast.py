@@ -22,7 +22,7 @@ from helpers.support.watching import note_weights
 SHORT_ROW = 16  # PyTorch's softmax is five times faster across rows than along shorter ones
 MANY = 2**15  # so many numbers PyTorch sorts digit by digit, fewer by comparing them
 NEVER = -40.0  # nats; adding what is less likely than so changes no sum, and costs time
-# Of glibc's malloc.h: what it gives back to the system, and the bytes below which it does not.
+# Numbers of glibc's settings, and bytes: so much free memory stays, so large a piece lies in it.
 TRIM_THRESHOLD, MMAP_THRESHOLD = (-1, 2**29), (-3, 2**25)
 
 
@@ -89,7 +89,8 @@ class SumOfRows(torch.autograd.Function):
 
 def sort(numbers: Tensor) -> tuple[Tensor, Tensor]:
     """The numbers (N,) in their order, equal ones as they came, and where each was."""
-    if numbers.is_cpu and len(numbers) < MANY:  # NumPy sorts these digit by digit too
+    short = numbers.is_cpu and numbers.dtype == torch.int16
+    if short and len(numbers) < MANY:  # NumPy sorts these digit by digit too
         place = torch.from_numpy(np.argsort(numbers.numpy(), kind="stable"))
         return numbers[place], place
     return numbers.sort(stable=True)

@@ -132,3 +132,47 @@ def test_a_row_of_another_length_is_named(read, delimiter, name):
 def test_a_fault_far_down_is_named_by_its_row(read):
     rows = [["a", "b"], *[[str(i), "x"] for i in range(100_000)], ["1"], ["1", "2"]]
     refused(lambda: read(write(rows)), "row 100002", "1 values under 2 columns")
+
+
+HALF_QUOTED = {
+    "a quote that is left open": 'x,y\n1,2\na","b\n',
+    "a file that was cut off in one": 'x,y\n5" disk,x\n1,"\n',
+    "a quote within quotes": 'x,y\n"",""a","\n',
+    "more after a quote's end": 'x,y\na,","a""\n',
+    "one among whole rows": 'x,y\n1,2\na","b\n3,4\n5,6\n',
+}
+
+
+@pytest.mark.parametrize("block", [8, 2**22], ids=["small blocks", "one block"])
+@pytest.mark.parametrize("content", HALF_QUOTED.values(), ids=HALF_QUOTED)
+def test_quotes_that_do_not_enclose_are_refused(read, monkeypatch, content, block):
+    monkeypatch.setattr(csv_files, "BLOCK", block)
+    refused(lambda: read(content), "correct its double quotes")
+
+
+def test_quick_and_careful_agree_on_any_quotes(read, monkeypatch):
+    """Thousands of small files of quotes, commas and ends of lines, in blocks of some bytes."""
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(csv_files, "BLOCK", 12)
+    quick = 0
+    for _ in range(2000):
+        body = "".join(rng.choice(["a", '"', '""', ",", "\n", "b"], rng.integers(2, 14)))
+        content = f"x,y\n{body}\n"
+
+        def read_or_refuse(content=content):
+            try:
+                return read(content).astype(str).to_numpy().tolist()
+            except InputError as error:
+                return str(error)
+
+        with monkeypatch.context() as careful:
+            careful.setattr(csv_files, "read_plain", lambda *_: None)
+            expected = read_or_refuse()
+        assert read_or_refuse() == expected, content
+        quick += isinstance(expected, list) and '"' in body
+    assert quick > 100
+
+
+def test_a_header_without_one_name_and_an_odd_separator_are_told_or_read(read):
+    refused(lambda: read("a,a\n1,2\n"), "rows")
+    assert read("sep=§\na§b\n1§2\n").astype(str).to_numpy().tolist() == [["1", "2"]]

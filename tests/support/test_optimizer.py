@@ -7,6 +7,7 @@ import pytest
 import torch
 from small import ENVIRONMENT
 
+from helpers.support.files import ROOT
 from helpers.support.optimizer import EagerAdamW
 
 
@@ -32,13 +33,11 @@ def test_its_steps_are_those_of_pytorch_to_the_last_bit(decay):
 
 FIRST_STEP = """
 import sys
-import helpers.tools.train, torch
-from helpers.support.optimizer import EagerAdamW
-weight = torch.nn.Parameter(torch.ones(2))
-optimizer = EagerAdamW([weight], fused=True)
-weight.sum().backward()
-optimizer.step()
-optimizer.zero_grad()
+from helpers.tools import train
+from helpers.training import Trainer, read_config
+run = Trainer(read_config("data/working_run.json", {"batches": 1}), progress=False)
+run.train_epoch()
+assert run.optimizer.state
 print(*sorted({name.split(".")[0] for name in sys.modules} | {
     name for name in sys.modules if name.startswith("torch._")}))
 """
@@ -47,7 +46,7 @@ SLOW = {"torch._dynamo", "torch._inductor", "matplotlib", "seaborn", "scipy", "I
 
 def test_a_first_step_loads_nothing_that_it_does_not_need():
     command = [sys.executable, "-c", FIRST_STEP]
-    ran = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
+    ran = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, cwd=ROOT)
     loaded = set(ran.stdout.split())
     assert {"torch", "pandas", "pyarrow"} <= loaded, ran.stderr
     assert loaded & SLOW == set()

@@ -549,6 +549,7 @@ def test_harm_is_refused_and_earns_nothing(template, tmp_path, monkeypatch, cana
 FULL = {  # -> what is said of it
     "memory": "it took too much memory",
     "memory that is kept": "it took too much memory",
+    "tensors that are kept": "it took too much memory",
     "memory without a word": "it gave no answer in 20 seconds",
     "a large answer": "it answered too much",
     "a flood of answers": "it answered too much",

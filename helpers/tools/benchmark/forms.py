@@ -127,7 +127,10 @@ def make_step(
     fused: bool = True,
     one_by_one: bool = False,
 ) -> Step:
-    """A training step of this model on this batch: forward, backward, Adam."""
+    """A training step of this model on this batch: forward, backward, Adam.
+
+    A run adds norms and checks of the gradients.
+    """
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-5, **{"fused": True} if fused else {})
     sizes = [category.size for category in categories]
     parts = [batch]

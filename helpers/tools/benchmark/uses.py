@@ -21,7 +21,7 @@ FUTURES, ALONE = 1000, 20  # of 20 events each; so many of them are drawn one by
 
 @cache
 def make_run() -> Trainer:
-    """The reference run before its first step."""
+    """The reference run, which the measures share and train; no speed depends on that."""
     return Trainer(read_config(DATA / "reference_run.json"), progress=False)
 
 

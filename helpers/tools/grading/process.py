@@ -153,7 +153,8 @@ class StudentProcess:
             fits = False
         if not fits:
             self.stop("what it answered cannot be read")
-        if kind.endswith("MemoryError"):  # numpy has one of its own; what is held may stay so
+        # NumPy has a MemoryError of its own, PyTorch none; and what is held may stay so.
+        if kind.endswith("MemoryError") or "can't allocate memory" in str(answer.get("error")):
             self.stop("it took too much memory")
         return answer
 
