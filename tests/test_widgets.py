@@ -1236,11 +1236,11 @@ def test_a_run_that_has_ended_keeps_its_words(tmp_path):
 
 
 def test_a_run_is_taken_over_while_it_reads_its_data(monkeypatch, tmp_path):
-    reading, go_on, trained = threading.Event(), threading.Event(), []
+    reading, trained = threading.Event(), []
 
     def load(config):
         reading.set()
-        go_on.wait(60)
+        old._halt.wait(60)  # until another takes over
         return small_data()
 
     monkeypatch.setattr(widgets, "load_data", load)
@@ -1249,7 +1249,6 @@ def test_a_run_is_taken_over_while_it_reads_its_data(monkeypatch, tmp_path):
     old = LiveRun(config)
     old.start()
     assert reading.wait(60)
-    threading.Timer(0.2, go_on.set).start()
     LiveRun(config)
     assert was_taken_over(old) and not trained
 
