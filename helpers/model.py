@@ -41,12 +41,10 @@ class EventEmbedding(nn.Module):
         nn.init.normal_(self.values.weight, std=0.5 / math.sqrt(len(sizes)))
 
     def forward(self, events: Tensor, start: int) -> Tensor:  # (..., L, C) -> (..., L, d)
+        rows = (events + self.first).flatten(0, -2)  # of the table, (N, C)
+        summed = F.embedding_bag(rows, self.values.weight, mode="sum")  # (N, d)
         position = self.position[start : start + events.shape[-2]]  # (L, d)
-        return self.sum_values(events + self.first) + position
-
-    def sum_values(self, rows: Tensor) -> Tensor:  # (..., C) rows of the table -> (..., d)
-        summed = F.embedding_bag(rows.flatten(0, -2), self.values.weight, mode="sum")
-        return summed.view(*rows.shape[:-1], -1)
+        return summed.view(*events.shape[:-1], -1) + position
 
 
 def make_waves(length: int, d_model: int) -> Tensor:

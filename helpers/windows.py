@@ -16,6 +16,7 @@ from helpers.events import PART_NAMES, Log
 from helpers.support.errors import InputError
 from helpers.support.machine import move
 from helpers.support.refusals import refuse_strangers
+from helpers.support.rows import sort_stably
 
 
 class Batch(NamedTuple):
@@ -49,8 +50,8 @@ class Groups:
         self.rank, self.start, self.end = np.full((3, len(keys), len(visible)), -1, np.int32)
         for k, key in enumerate(keys):
             # A stable sort keeps the order of time within a key.
-            own = key[events].astype(np.min_scalar_type(key.max()))  # short ones sort faster
-            order = self.order[k] = events[np.argsort(own, kind="stable")]
+            own = key[events]
+            order = self.order[k] = events[sort_stably(own)]
             self.rank[k, order] = np.arange(len(events))
             borders = np.append(0, np.bincount(own).cumsum())  # key i: from borders[i] to the next
             self.start[k, events], self.end[k, events] = borders[:-1][own], borders[1:][own]

@@ -65,6 +65,13 @@ def open_sizes():
     return open("/proc/self/statm") if sys.platform == "linux" else None
 
 
+def read_size(sizes) -> int:
+    """The bytes of memory that this process has, by the file of `open_sizes`."""
+    import resource
+
+    return int(sizes.read().split()[0]) * resource.getpagesize()
+
+
 def set_limits(memory: int, file_size: int, sizes) -> None:
     """No more bytes of memory than now and `memory`, no larger file, and no dump of a crash.
 
@@ -76,8 +83,7 @@ def set_limits(memory: int, file_size: int, sizes) -> None:
         return
     limits = {"RLIMIT_FSIZE": file_size, "RLIMIT_CORE": 0, "RLIMIT_NOFILE": 256}
     if sizes is not None:
-        pages = int(sizes.read().split()[0])
-        limits["RLIMIT_AS"] = pages * resource.getpagesize() + memory
+        limits["RLIMIT_AS"] = read_size(sizes) + memory
     for name, most in limits.items():
         with suppress(ValueError, OSError):
             resource.setrlimit(getattr(resource, name), (most, most))
@@ -93,7 +99,7 @@ def limit_own_memory(memory: int) -> None:
     import resource
 
     with open_sizes() as sizes:
-        now = int(sizes.read().split()[0]) * resource.getpagesize()
+        now = read_size(sizes)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     with suppress(ValueError):  # it has less already
         resource.setrlimit(resource.RLIMIT_AS, (now + memory, hard))

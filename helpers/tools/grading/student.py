@@ -106,7 +106,7 @@ def import_what_is_needed() -> None:
     from helpers import checks
     from helpers.support.fast import keep_memory
 
-    keep_memory()
+    keep_memory()  # a training would, later
     torch.set_num_threads(1)  # as the notebooks do
     numpy.random.seed(0)
     checks.__getattr__ = say_nothing
